@@ -1,0 +1,2 @@
+//! What the programs of the kernel side share.
+#![no_std]

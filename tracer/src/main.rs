@@ -1,0 +1,2 @@
+//! The `tracer` program.
+fn main() {}
