@@ -3,4 +3,5 @@
 //! Data flows one way: words typed → `cli` → a Plan → `kernel` → a Session → events and snapshots →
 //! [`report`] → text, JSON.
 
+pub mod kernel;
 pub mod report;
