@@ -6,5 +6,7 @@
 //! people name.
 
 pub mod container;
+pub mod layout;
 
 pub use container::{Container, Runtime};
+pub use layout::{Controller, Hierarchy, Layout, Mount};
