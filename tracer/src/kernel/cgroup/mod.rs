@@ -5,8 +5,18 @@
 //! and that is the inode number of the cgroup's folder. [`Cgroups`] makes names of ids, and ids of what
 //! people name.
 
+mod cache;
 pub mod container;
+mod handle;
+#[cfg(test)]
+mod host_tests;
 pub mod layout;
+mod records;
+mod resolve;
+mod select;
+mod walk;
 
 pub use container::{Container, Runtime};
 pub use layout::{Controller, Hierarchy, Layout, Mount};
+pub use resolve::{CgroupError, CgroupName, Cgroups};
+pub use select::{Running, SelectError, Selection};

@@ -1,0 +1,388 @@
+//! From ids of cgroups to their paths and owners, and back.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    cache::Cache,
+    container::{Container, Owner},
+    handle,
+    layout::{Census, Hierarchy, Layout, Mount},
+    records,
+    walk::{self, Visited},
+};
+
+/// Cgroups whose names are kept.
+const MAX_NAMES: usize = 10_000;
+
+/// The least time between two walks of the hierarchy.
+const WALK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Processes that are asked for their cgroups on a host with v1 and v2: some 10 µs each.
+const MAX_CENSUS: usize = 1_000;
+
+/// The id of a hierarchy's root: kernfs counts from 1, see `kernfs_create_root()`.
+const ROOT_ID: u64 = 1;
+
+/// The inode number of the initial cgroup namespace: `PROC_CGROUP_INIT_INO` of
+/// `include/linux/proc_ns.h`.
+const INITIAL_CGROUP_NAMESPACE: u64 = 0xEFFF_FFFB;
+
+/// The cgroups of this host cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum CgroupError {
+    /// A file of `/proc` could not be read.
+    #[error(
+        "cannot tell the cgroups of this host: reading {path} failed: {source}; is /proc mounted?"
+    )]
+    Proc {
+        /// Which file.
+        path: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The hierarchy is mounted, but its folder could not be opened.
+    #[error("cannot open the cgroup file system at {}: {source}", point.display())]
+    Mount {
+        /// The mount point.
+        point: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A cgroup, and whom it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CgroupName {
+    /// Its id.
+    pub id: u64,
+    /// Its path from the root of the hierarchy, `/` for the root itself; `None` where the cgroup
+    /// vanished before it was seen. Bytes that are not UTF-8 are replaced.
+    pub path: Option<String>,
+    /// The innermost container.
+    pub container: Option<Container>,
+    /// The innermost systemd unit.
+    pub unit: Option<String>,
+    label: String,
+}
+
+impl CgroupName {
+    fn new(id: u64, path: Option<String>, records: &Path) -> Self {
+        let Owner {
+            mut container,
+            unit,
+        } = path.as_deref().map(Owner::of).unwrap_or_default();
+        if let Some(container) = container
+            .as_mut()
+            .filter(|container| container.name.is_none())
+        {
+            container.name = records::name(records, container);
+        }
+        let label = match (&container, &unit, path.as_deref()) {
+            (Some(container), ..) => container.label(),
+            (None, Some(unit), _) => unit.clone(),
+            (None, None, Some("/")) => "-".to_owned(),
+            (None, None, Some(path)) => path.to_owned(),
+            (None, None, None) => format!("cgroup:{id}"),
+        };
+        Self {
+            id,
+            path,
+            container,
+            unit,
+            label,
+        }
+    }
+
+    /// What a column shows: the container (`docker:web`, `docker:3f2a9c0d1e5b`), else the systemd unit
+    /// (`nginx.service`), else the path, `-` for the root, `cgroup:ID` where nothing is known.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+}
+
+impl fmt::Display for CgroupName {
+    /// Writes the label.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.label)
+    }
+}
+
+/// The cgroups of the hierarchy that tells containers apart.
+#[derive(Debug)]
+pub struct Cgroups {
+    pub(super) layout: Layout,
+    hierarchy: Hierarchy,
+    tree: Option<Tree>,
+    names: Cache<Arc<CgroupName>>,
+    /// Where the records of container runtimes are looked for.
+    records: PathBuf,
+}
+
+impl Cgroups {
+    /// Looks at how this host lays out its cgroups, and decides by which hierarchy to go.
+    pub fn open() -> Result<Self, CgroupError> {
+        const PATH: &str = "/proc/self/mountinfo";
+        let text = fs::read(PATH).map_err(|source| CgroupError::Proc { path: PATH, source })?;
+        let layout = Layout::parse(&text);
+        let census = if layout.is_hybrid() {
+            take_census()?
+        } else {
+            Census::default()
+        };
+        let hierarchy = layout.choose(&census);
+        Self::of(layout, hierarchy)
+    }
+
+    /// The cgroups of a hierarchy that has been decided for.
+    pub(super) fn of(layout: Layout, hierarchy: Hierarchy) -> Result<Self, CgroupError> {
+        let tree = hierarchy.mount().map(Tree::open).transpose()?;
+        let names = Cache::new(MAX_NAMES);
+        Ok(Self {
+            layout,
+            hierarchy,
+            tree,
+            names,
+            records: PathBuf::from("/"),
+        })
+    }
+
+    /// The hierarchy that ids and paths are of.
+    pub fn hierarchy(&self) -> &Hierarchy {
+        &self.hierarchy
+    }
+
+    pub(super) fn tree(&self) -> Option<&Tree> {
+        self.tree.as_ref()
+    }
+
+    pub(super) fn records(&self) -> &Path {
+        &self.records
+    }
+
+    /// The name of the cgroup with this id. Cgroups keep their names after they have vanished, as long
+    /// as they were asked for before, or [learned](Self::learn).
+    pub fn name(&mut self, id: u64) -> Arc<CgroupName> {
+        if let Some(name) = self.names.get(id) {
+            return Arc::clone(name);
+        }
+        match self.find(id) {
+            Lookup::Found(path) => self.remember(id, Some(path)),
+            Lookup::Gone => self.remember(id, None),
+            Lookup::Unknown => Arc::new(CgroupName::new(id, None, &self.records)),
+        }
+    }
+
+    /// Remembers the names of all cgroups that are there, so that those which vanish while a trace
+    /// runs can be named. Does nothing where it was done within the last second.
+    pub fn learn(&mut self) {
+        let Some(tree) = &mut self.tree else { return };
+        let Some(visited) = tree.walk_at_intervals() else {
+            return;
+        };
+        let mut known = Vec::with_capacity(visited.len());
+        known.extend(
+            visited
+                .into_iter()
+                .filter_map(|v| Some((v.id, tree.relative(&v.path)?))),
+        );
+        for (id, path) in known {
+            let held = self.names.get(id).is_some_and(|name| name.path.is_some());
+            if !held {
+                self.remember(id, Some(path));
+            }
+        }
+    }
+
+    fn find(&mut self, id: u64) -> Lookup {
+        let Some(tree) = &mut self.tree else {
+            return Lookup::Gone;
+        };
+        match tree.path_of(id) {
+            Ok(Some(path)) => return Lookup::Found(path),
+            Ok(None) => return Lookup::Gone,
+            Err(error) => log::debug!("cgroup {id} cannot be opened by its id: {error}"),
+        }
+        self.learn();
+        match self.names.get(id).and_then(|name| name.path.clone()) {
+            Some(path) => Lookup::Found(path),
+            None => Lookup::Unknown,
+        }
+    }
+
+    fn remember(&mut self, id: u64, path: Option<String>) -> Arc<CgroupName> {
+        let name = Arc::new(CgroupName::new(id, path, &self.records));
+        self.names.insert(id, Arc::clone(&name));
+        name
+    }
+}
+
+/// What became of the search for a cgroup.
+enum Lookup {
+    /// It has this path.
+    Found(String),
+    /// There is none with this id, and there will be none: ids are not used again.
+    Gone,
+    /// It may be there, or may be found later.
+    Unknown,
+}
+
+/// A mounted hierarchy, open.
+#[derive(Debug)]
+pub(super) struct Tree {
+    folder: File,
+    point: PathBuf,
+    /// How far below the root of the hierarchy the mounted cgroup is; `None` where a cgroup namespace
+    /// hides it.
+    base_level: Option<u32>,
+    last_walk: Option<Instant>,
+}
+
+impl Tree {
+    fn open(mount: &Mount) -> Result<Self, CgroupError> {
+        let point = &mount.point;
+        let failed = |source| CgroupError::Mount {
+            point: point.clone(),
+            source,
+        };
+        let folder = File::open(point).map_err(failed)?;
+        let id = folder.metadata().map_err(failed)?.ino();
+        let base_level = base_level(id, &mount.root, in_initial_namespace());
+        Ok(Self {
+            folder,
+            point: point.clone(),
+            base_level,
+            last_walk: None,
+        })
+    }
+
+    /// Where it is mounted.
+    pub(super) fn point(&self) -> &Path {
+        &self.point
+    }
+
+    /// The path from the root to the cgroup in this folder; `None` for one outside of the mount.
+    pub(super) fn relative(&self, folder: &Path) -> Option<String> {
+        let below = folder.strip_prefix(&self.point).ok()?;
+        Some(format!(
+            "/{}",
+            String::from_utf8_lossy(below.as_os_str().as_bytes())
+        ))
+    }
+
+    /// The depth of the cgroup in this folder below the root of the hierarchy, which is what
+    /// `bpf_get_current_ancestor_cgroup_id()` takes; 0 for the root. `None` where a cgroup namespace
+    /// hides how deep the mount itself is, or the folder is outside of it.
+    pub(super) fn level(&self, folder: &Path) -> Option<u32> {
+        Some(self.base_level? + depth(folder.strip_prefix(&self.point).ok()?))
+    }
+
+    /// All cgroups below the mount.
+    pub(super) fn walk(&self) -> io::Result<Vec<Visited>> {
+        walk::walk(&self.point, walk::MAX_CGROUPS)
+    }
+
+    fn path_of(&self, id: u64) -> io::Result<Option<String>> {
+        Ok(handle::path_of(&self.folder, id)?.and_then(|folder| self.relative(&folder)))
+    }
+
+    fn walk_at_intervals(&mut self) -> Option<Vec<Visited>> {
+        if self
+            .last_walk
+            .is_some_and(|last| last.elapsed() < WALK_INTERVAL)
+        {
+            return None;
+        }
+        let visited = self.walk();
+        self.last_walk = Some(Instant::now());
+        visited
+            .inspect_err(|error| log::debug!("{}: {error}", self.point.display()))
+            .ok()
+    }
+}
+
+fn depth(path: &Path) -> u32 {
+    path.iter().filter(|component| *component != "/").count() as u32
+}
+
+fn base_level(id: u64, root: &Path, initial_namespace: bool) -> Option<u32> {
+    match id {
+        ROOT_ID => Some(0),
+        _ => initial_namespace.then(|| depth(root)),
+    }
+}
+
+fn in_initial_namespace() -> bool {
+    fs::metadata("/proc/self/ns/cgroup").is_ok_and(|ns| ns.ino() == INITIAL_CGROUP_NAMESPACE)
+}
+
+/// Asks processes for their cgroups. Where there are too many, ones spread evenly over all.
+fn take_census() -> Result<Census, CgroupError> {
+    const PATH: &str = "/proc";
+    let entries = fs::read_dir(PATH).map_err(|source| CgroupError::Proc { path: PATH, source })?;
+    let is_process = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
+    let names = entries.map_while(Result::ok).map(|entry| entry.file_name());
+    let pids: Vec<_> = names
+        .filter_map(|name| name.into_string().ok())
+        .filter(|name| is_process(name))
+        .collect();
+    let mut census = Census::default();
+    for pid in pids.iter().step_by(pids.len().div_ceil(MAX_CENSUS).max(1)) {
+        // A process that is gone is in no cgroup.
+        if let Ok(text) = fs::read(format!("/proc/{pid}/cgroup")) {
+            census.add(&String::from_utf8_lossy(&text));
+        }
+    }
+    Ok(census)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(path: Option<&str>) -> String {
+        let nowhere = Path::new("/nonexistent");
+        CgroupName::new(7, path.map(str::to_owned), nowhere)
+            .label()
+            .to_owned()
+    }
+
+    #[test]
+    fn labels() {
+        let id = "3f2a9c0d1e5b4c7786a1d2e3f405162738495a6b7c8d9e0f1a2b3c4d5e6f7081";
+        assert_eq!(
+            label(Some(&format!("/docker/{id}/init.scope"))),
+            "docker:3f2a9c0d1e5b"
+        );
+        assert_eq!(label(Some("/lxc.payload.web")), "lxc:web");
+        assert_eq!(label(Some("/system.slice/nginx.service")), "nginx.service");
+        assert_eq!(label(Some("/system.slice")), "/system.slice");
+        assert_eq!(label(Some("/")), "-");
+        assert_eq!(label(None), "cgroup:7");
+    }
+
+    #[test]
+    fn the_level_of_a_mount() {
+        assert_eq!(base_level(1, Path::new("/../.."), false), Some(0));
+        assert_eq!(base_level(1, Path::new("/"), true), Some(0));
+        assert_eq!(base_level(35, Path::new("/docker/x"), true), Some(2));
+        assert_eq!(base_level(35, Path::new("/"), false), None);
+    }
+
+    #[test]
+    fn a_host_without_cgroups_names_nothing() {
+        let mut cgroups = Cgroups::of(Layout::default(), Hierarchy::Unmounted).expect("no files");
+        cgroups.learn();
+        assert_eq!(cgroups.name(1).label(), "cgroup:1");
+        assert_eq!(cgroups.hierarchy(), &Hierarchy::Unmounted);
+    }
+}
