@@ -4,3 +4,4 @@
 //! the running kernel's BTF or the tracepoints' `format` files, and reach the kernel side as constants.
 
 pub mod cgroup;
+pub mod process;
