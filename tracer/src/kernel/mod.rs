@@ -4,6 +4,7 @@
 //! the running kernel's BTF or the tracepoints' `format` files, and reach the kernel side as constants.
 
 pub mod cgroup;
+pub mod clock;
 pub mod disk;
 pub mod process;
 pub mod user;
