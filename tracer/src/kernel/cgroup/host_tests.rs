@@ -206,7 +206,7 @@ fn a_process_that_is_placed_is_found_by_its_path() {
             fs::read_to_string(format!("/proc/{}/cgroup", sleeper.0.id())).expect("it is running");
         assert!(
             proc.lines()
-                .any(|line| line.ends_with(&format!(":/{below}"))),
+                .any(|line| line.ends_with(&format!("/{below}"))),
             "{proc}"
         );
         for path in [

@@ -271,26 +271,27 @@ fn selection(tree: &Tree, folder: &Path) -> Result<Selection, SelectError> {
     })
 }
 
-/// Cgroups whose paths hold the last part of `path`, or else those at the top.
+/// Cgroups with the last part of `path` for a name or in their paths, or else all, those at the top
+/// first.
 fn similar(tree: &Tree, path: &Path) -> Result<Candidates, SelectError> {
-    let paths: Vec<String> = walk(tree)?
-        .iter()
+    let paths = walk(tree)?
+        .into_iter()
         .filter_map(|visited| tree.relative(&visited.path))
-        .collect();
-    let wanted = path
+        .skip(1);
+    let mut paths: Vec<String> = paths.collect();
+    let Some(wanted) = path
         .file_name()
-        .map(|name| name.to_string_lossy().to_lowercase());
-    let alike = |path: &&String| {
-        wanted
-            .as_ref()
-            .is_some_and(|wanted| path.to_lowercase().contains(wanted.as_str()))
+        .map(|name| name.to_string_lossy().to_lowercase())
+    else {
+        return Ok(paths.into_iter().collect());
     };
-    let found: Candidates = paths.iter().filter(alike).cloned().collect();
-    if found.names.is_empty() {
-        Ok(paths.into_iter().skip(1).collect())
-    } else {
-        Ok(found)
+    let is_alike = |path: &String| path.to_lowercase().contains(&wanted);
+    if paths.iter().any(is_alike) {
+        paths.retain(is_alike);
+        let is_named = |path: &String| path.to_lowercase().ends_with(&format!("/{wanted}"));
+        paths.sort_by_key(|path| !is_named(path));
     }
+    Ok(paths.into_iter().collect())
 }
 
 /// `docker:web (3f2a9c0d1e5b)`.

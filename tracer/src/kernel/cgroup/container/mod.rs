@@ -1,7 +1,7 @@
 //! Whose cgroup a path belongs to: which container, which systemd unit.
 //!
 //! Pure: a path goes in, names come out. The forms that container runtimes give to their cgroups are
-//! rows of the table in [`rules`].
+//! rows of the table in `rules.rs`.
 
 mod rules;
 #[cfg(test)]
