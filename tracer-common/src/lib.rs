@@ -4,5 +4,14 @@
 //! named, sizes asserted at compile time.
 #![no_std]
 
+pub mod aggregate;
+pub mod block;
+pub mod exec;
+pub mod function;
 pub mod hist;
 pub mod loss;
+pub mod open;
+pub mod syscount;
+
+/// Bytes of a task's name with its NUL: `TASK_COMM_LEN` of `include/linux/sched.h`.
+pub const COMM_BYTES: usize = 16;

@@ -18,11 +18,14 @@ pub enum Loss {
     InFlight = 5,
     /// A key did not fit the table and was counted under `other`.
     Folded = 6,
+    /// The kernel did not run a program because it was running on that CPU already
+    /// (`recursion_misses` of `struct bpf_prog_info`): counted by the kernel, not in `LOSS`.
+    Recursion = 7,
 }
 
 impl Loss {
     /// Every cause, in the order of their indices.
-    pub const ALL: [Loss; 7] = [
+    pub const ALL: [Loss; 8] = [
         Loss::RingFull,
         Loss::MapFull,
         Loss::StartMissed,
@@ -30,6 +33,7 @@ impl Loss {
         Loss::ReadFault,
         Loss::InFlight,
         Loss::Folded,
+        Loss::Recursion,
     ];
 }
 

@@ -1,0 +1,49 @@
+//! Numbers and arguments of system calls, as the registers that the tracepoints hand over have them.
+
+use aya_ebpf::helpers::bpf_get_current_task;
+
+use crate::task;
+
+constants! {
+    /// 1 on x86-64, where a 64-bit kernel runs 32-bit programs by other numbers.
+    X86: u32 = 0;
+    /// Byte offset of `task_struct.thread_info.status`, which tells a 32-bit call (x86-64).
+    OFFSET_TASK_STATUS: u32 = 0;
+    /// Byte offset of the call's number in `pt_regs`.
+    OFFSET_REGS_NUMBER: u32 = 0;
+    /// Byte offsets of the first four arguments in `pt_regs`.
+    OFFSET_REGS_ARGUMENTS: [u32; 4] = [0; 4];
+    /// The same for a 32-bit call.
+    OFFSET_REGS_ARGUMENTS_COMPAT: [u32; 4] = [0; 4];
+}
+
+/// True in a call by the 32-bit entry: `TS_COMPAT` in `thread_info.status`
+/// (`arch/x86/include/asm/thread_info.h`), as `in_ia32_syscall()` has it.
+#[inline(always)]
+pub fn is_compat() -> bool {
+    const TS_COMPAT: u32 = 2;
+    if X86.load() == 0 {
+        return false;
+    }
+    // SAFETY: the helper takes no argument.
+    let task = unsafe { bpf_get_current_task() };
+    task::read::<u32>(task, OFFSET_TASK_STATUS.load()).is_some_and(|status| status & TS_COMPAT != 0)
+}
+
+/// The call's number.
+#[inline(always)]
+pub fn number(regs: u64) -> u32 {
+    task::read::<u64>(regs, OFFSET_REGS_NUMBER.load()).unwrap_or(u64::MAX) as u32
+}
+
+/// One of the first four arguments. They are still there when the call returns.
+#[inline(always)]
+pub fn argument(regs: u64, index: usize, compat: bool) -> u64 {
+    let offsets = if compat {
+        OFFSET_REGS_ARGUMENTS_COMPAT.load()
+    } else {
+        OFFSET_REGS_ARGUMENTS.load()
+    };
+    let value = task::read::<u64>(regs, offsets[index & 3]).unwrap_or(0);
+    if compat { value & 0xffff_ffff } else { value }
+}
