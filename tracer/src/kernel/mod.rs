@@ -3,8 +3,23 @@
 //! **Architecture invariant:** no kernel layout is fixed at build time. Offsets come from here, out of
 //! the running kernel's BTF or the tracepoints' `format` files, and reach the kernel side as constants.
 
+pub mod btf;
 pub mod cgroup;
 pub mod clock;
+pub mod cpus;
 pub mod disk;
+pub mod facts;
+pub mod functions;
+pub mod local_storage;
+pub mod map;
+pub mod object;
+pub mod plan;
 pub mod process;
+pub mod session;
+pub mod symbols;
+pub mod sys;
+pub mod syscalls;
+pub mod tracepoint;
 pub mod user;
+
+pub use facts::Kernel;

@@ -3,8 +3,17 @@
 //! **Architecture invariant:** tools know nothing of faces, and faces know nothing of tools. A tool
 //! hands over [`Report`]s and [`Event`]s; a face turns any of them into text or JSON.
 
+mod distribution;
+mod face;
+pub mod json;
+pub mod text;
 mod value;
 
+#[cfg(test)]
+mod sample;
+
+pub use distribution::Distribution;
+pub use face::Face;
 pub use value::{Unit, Value};
 
 use std::{sync::Arc, time::Duration};

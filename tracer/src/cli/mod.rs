@@ -1,0 +1,71 @@
+//! The command line. Flags that several tools have are defined once, in [`common`]; a letter means the
+//! same in every tool.
+
+pub mod common;
+pub mod generate;
+pub mod parse;
+
+use clap::{Parser, Subcommand};
+
+pub use common::Common;
+
+use crate::{engine, tools};
+
+/// All that can be typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tracer",
+    version,
+    about = "Find out where latency comes from: system calls, disk I/O, files, programs, functions",
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Tool(tools::Command),
+
+    /// Write man pages or shell completions into a folder
+    #[command(hide = true)]
+    Generate(generate::Options),
+}
+
+impl Cli {
+    /// How much is told of what is done: the number of `-v`.
+    pub fn verbosity(&self) -> u8 {
+        match &self.command {
+            Command::Tool(tool) => tool.common().output.verbose,
+            Command::Generate(_) => 0,
+        }
+    }
+
+    /// Does what was asked for.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Tool(tool) => {
+                let (name, common, tool) = tool.into_tool()?;
+                engine::run(name, &common, tool)
+            }
+            Command::Generate(options) => generate::run(&options),
+        }
+    }
+}
+
+/// Starts the log, on standard error: warnings; by `-v` what is done, by `-vv` details. `RUST_LOG` has
+/// the last word.
+pub fn start_log(verbosity: u8) {
+    let level = match verbosity {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let environment = env_logger::Env::default().default_filter_or(level);
+    env_logger::Builder::from_env(environment)
+        .format_timestamp_millis()
+        .init();
+}

@@ -1,0 +1,580 @@
+//! The one seam to bpf(2) and perf_event_open(2). Every call that loads, reads or attaches something
+//! in the kernel goes through here, and every `unsafe` that such a call needs stands here.
+//!
+//! Sources: `man 2 bpf`, `include/uapi/linux/bpf.h`, `man 2 perf_event_open`.
+
+use std::{
+    ffi::{CStr, c_char, c_long},
+    io, mem,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+};
+
+use aya_obj::generated::{
+    BPF_F_KPROBE_MULTI_RETURN, BPF_F_UPROBE_MULTI_RETURN, bpf_attach_type, bpf_attr, bpf_cmd,
+    bpf_insn, bpf_prog_info, bpf_prog_type, perf_event_attr,
+};
+
+use aya::maps::{MapData, RingBuf};
+use tokio::io::{Interest, unix::AsyncFd};
+
+/// A system call that failed: which, and with what error.
+///
+/// Its text holds the kernel's answer: there is no source to go on to.
+#[derive(Debug)]
+pub struct SysError {
+    /// The command, as its manual page names it: `BPF_MAP_CREATE`.
+    pub call: &'static str,
+    /// What the kernel answered.
+    pub source: io::Error,
+}
+
+impl std::fmt::Display for SysError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { call, source } = self;
+        write!(f, "{call}: {source}")
+    }
+}
+
+impl std::error::Error for SysError {}
+
+impl SysError {
+    /// The error number, 0 where there is none.
+    pub fn errno(&self) -> i32 {
+        self.source.raw_os_error().unwrap_or(0)
+    }
+}
+
+/// The outcome of a system call.
+pub type Result<T> = std::result::Result<T, SysError>;
+
+fn zeroed_attr() -> bpf_attr {
+    // SAFETY: bpf_attr is a union of plain integers and arrays, for which zero is a valid value; the
+    // kernel demands that bytes a command does not use are zero.
+    unsafe { mem::zeroed() }
+}
+
+fn bpf(command: bpf_cmd, call: &'static str, attr: &mut bpf_attr) -> Result<c_long> {
+    // SAFETY: attr is a valid bpf_attr of the size given, and lives through the call; the buffers that it
+    // points to are borrowed by the callers in this file for the same time.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command as libc::c_int,
+            std::ptr::from_mut(attr),
+            size_of::<bpf_attr>(),
+        )
+    };
+    if result < 0 {
+        Err(SysError {
+            call,
+            source: io::Error::last_os_error(),
+        })
+    } else {
+        Ok(result)
+    }
+}
+
+fn bpf_fd(command: bpf_cmd, call: &'static str, attr: &mut bpf_attr) -> Result<OwnedFd> {
+    let fd = bpf(command, call, attr)?;
+    // SAFETY: the kernel has just made this descriptor for us, and nothing else owns it. bpf(2) opens
+    // every descriptor with O_CLOEXEC.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Writes a name the way the kernel takes it: at most 15 of `[A-Za-z0-9_.]`, NUL behind.
+fn object_name(name: &str) -> [c_char; 16] {
+    let mut out = [0; 16];
+    for (slot, byte) in out[..15].iter_mut().zip(name.bytes()) {
+        let known = byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.';
+        *slot = if known {
+            byte as c_char
+        } else {
+            b'_' as c_char
+        };
+    }
+    out
+}
+
+/// What a map shall be: the arguments of `BPF_MAP_CREATE`.
+#[derive(Clone, Copy, Debug)]
+pub struct MapSpec<'a> {
+    /// `BPF_MAP_TYPE_*`.
+    pub kind: u32,
+    /// Cut to 15 characters.
+    pub name: &'a str,
+    /// Bytes of a key.
+    pub key_size: u32,
+    /// Bytes of a value, of one CPU where the map is per CPU.
+    pub value_size: u32,
+    /// Entries, or bytes for a ring buffer.
+    pub max_entries: u32,
+    /// `BPF_F_*`.
+    pub flags: u32,
+    /// A BTF object and its type ids for key and value, where the kind demands them.
+    pub btf: Option<(BorrowedFd<'a>, u32, u32)>,
+}
+
+/// Makes a map.
+pub fn map_create(spec: &MapSpec<'_>) -> Result<OwnedFd> {
+    let mut attr = zeroed_attr();
+    // SAFETY: all fields are plain integers of one member of a union that is zero as a whole.
+    let create = unsafe { &mut attr.__bindgen_anon_1 };
+    create.map_type = spec.kind;
+    create.key_size = spec.key_size;
+    create.value_size = spec.value_size;
+    create.max_entries = spec.max_entries;
+    create.map_flags = spec.flags;
+    create.map_name = object_name(spec.name);
+    if let Some((btf, key, value)) = spec.btf {
+        create.btf_fd = btf.as_raw_fd() as u32;
+        create.btf_key_type_id = key;
+        create.btf_value_type_id = value;
+    }
+    bpf_fd(bpf_cmd::BPF_MAP_CREATE, "BPF_MAP_CREATE", &mut attr)
+}
+
+/// Closes a map to writes from user space: its contents are constants to the verifier from here on.
+pub fn map_freeze(map: BorrowedFd<'_>) -> Result<()> {
+    let mut attr = zeroed_attr();
+    attr.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;
+    bpf(bpf_cmd::BPF_MAP_FREEZE, "BPF_MAP_FREEZE", &mut attr).map(drop)
+}
+
+/// Reads the value of `key`: false where there is none. The caller gives the sizes that the kernel
+/// knows the map by; `value` holds one value for each possible CPU where the map is per CPU.
+pub fn map_lookup(map: BorrowedFd<'_>, key: &[u8], value: &mut [u8]) -> Result<bool> {
+    let mut attr = element(map, key, value.as_mut_ptr() as u64, 0);
+    match bpf(
+        bpf_cmd::BPF_MAP_LOOKUP_ELEM,
+        "BPF_MAP_LOOKUP_ELEM",
+        &mut attr,
+    ) {
+        Ok(_) => Ok(true),
+        Err(error) if error.errno() == libc::ENOENT => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Sets the value of `key`.
+pub fn map_update(map: BorrowedFd<'_>, key: &[u8], value: &[u8], flags: u64) -> Result<()> {
+    let mut attr = element(map, key, value.as_ptr() as u64, flags);
+    bpf(
+        bpf_cmd::BPF_MAP_UPDATE_ELEM,
+        "BPF_MAP_UPDATE_ELEM",
+        &mut attr,
+    )
+    .map(drop)
+}
+
+/// Removes `key`: false where it was not there.
+pub fn map_delete(map: BorrowedFd<'_>, key: &[u8]) -> Result<bool> {
+    let mut attr = element(map, key, 0, 0);
+    match bpf(
+        bpf_cmd::BPF_MAP_DELETE_ELEM,
+        "BPF_MAP_DELETE_ELEM",
+        &mut attr,
+    ) {
+        Ok(_) => Ok(true),
+        Err(error) if error.errno() == libc::ENOENT => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The key after `key` (the first for `None`): false at the end.
+pub fn map_next_key(map: BorrowedFd<'_>, key: Option<&[u8]>, next: &mut [u8]) -> Result<bool> {
+    let mut attr = element(map, key.unwrap_or(&[]), next.as_mut_ptr() as u64, 0);
+    match bpf(
+        bpf_cmd::BPF_MAP_GET_NEXT_KEY,
+        "BPF_MAP_GET_NEXT_KEY",
+        &mut attr,
+    ) {
+        Ok(_) => Ok(true),
+        Err(error) if error.errno() == libc::ENOENT => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn element(map: BorrowedFd<'_>, key: &[u8], value: u64, flags: u64) -> bpf_attr {
+    let mut attr = zeroed_attr();
+    // SAFETY: all fields are plain integers of one member of a union that is zero as a whole.
+    let element = unsafe { &mut attr.__bindgen_anon_2 };
+    element.map_fd = map.as_raw_fd() as u32;
+    // Queues and the first step of an iteration have no key: a null pointer says so.
+    element.key = if key.is_empty() {
+        0
+    } else {
+        key.as_ptr() as u64
+    };
+    element.__bindgen_anon_1.value = value;
+    element.flags = flags;
+    attr
+}
+
+/// One step of reading a map in batches: where to go on, what was read, whether that was the end.
+pub struct Batch<'a> {
+    /// Room for as many keys as [`Batch::count`].
+    pub keys: &'a mut [u8],
+    /// Room for as many values, all CPUs' where the map is per CPU.
+    pub values: &'a mut [u8],
+    /// How many there is room for; afterwards how many were read.
+    pub count: u32,
+    /// Where to begin, [`None`] at the start; afterwards where to go on.
+    pub position: Option<[u8; 64]>,
+}
+
+/// Reads the next entries: true when these were the last ones. `ENOSPC` says that one hash bucket
+/// has more entries than there is room for.
+pub fn map_lookup_batch(map: BorrowedFd<'_>, batch: &mut Batch<'_>) -> Result<bool> {
+    let mut next = [0u8; 64];
+    let mut attr = zeroed_attr();
+    attr.batch.map_fd = map.as_raw_fd() as u32;
+    attr.batch.in_batch = batch
+        .position
+        .as_ref()
+        .map_or(0, |position| position.as_ptr() as u64);
+    attr.batch.out_batch = next.as_mut_ptr() as u64;
+    attr.batch.keys = batch.keys.as_mut_ptr() as u64;
+    attr.batch.values = batch.values.as_mut_ptr() as u64;
+    attr.batch.count = batch.count;
+    let result = bpf(
+        bpf_cmd::BPF_MAP_LOOKUP_BATCH,
+        "BPF_MAP_LOOKUP_BATCH",
+        &mut attr,
+    );
+    // SAFETY: the kernel has written the count of entries to this member.
+    batch.count = unsafe { attr.batch.count };
+    batch.position = Some(next);
+    match result {
+        Ok(_) => Ok(false),
+        Err(error) if error.errno() == libc::ENOENT => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a program shall be: the arguments of `BPF_PROG_LOAD`.
+#[derive(Clone, Copy)]
+pub struct ProgramSpec<'a> {
+    /// Its type.
+    pub kind: bpf_prog_type,
+    /// How it will be attached, where that must be known at load.
+    pub attach: Option<bpf_attach_type>,
+    /// Cut to 15 characters.
+    pub name: &'a str,
+    /// The instructions.
+    pub instructions: &'a [bpf_insn],
+    /// What the kernel judges the helpers by.
+    pub license: &'a CStr,
+}
+
+/// Loads a program. Where the verifier refuses it, `log` holds what it said.
+pub fn prog_load(spec: &ProgramSpec<'_>, log: &mut Vec<u8>) -> Result<OwnedFd> {
+    let mut attr = zeroed_attr();
+    // SAFETY: all fields are plain integers of one member of a union that is zero as a whole.
+    let load = unsafe { &mut attr.__bindgen_anon_3 };
+    load.prog_type = spec.kind as u32;
+    load.expected_attach_type = spec.attach.map_or(0, |attach| attach as u32);
+    load.insns = spec.instructions.as_ptr() as u64;
+    load.insn_cnt = spec.instructions.len() as u32;
+    load.license = spec.license.as_ptr() as u64;
+    load.prog_name = object_name(spec.name);
+    if !log.is_empty() {
+        load.log_level = 1;
+        load.log_buf = log.as_mut_ptr() as u64;
+        load.log_size = log.len() as u32;
+    }
+    bpf_fd(bpf_cmd::BPF_PROG_LOAD, "BPF_PROG_LOAD", &mut attr)
+}
+
+/// Loads BTF type information, which some map kinds demand.
+pub fn btf_load(btf: &[u8]) -> Result<OwnedFd> {
+    let mut attr = zeroed_attr();
+    attr.__bindgen_anon_7.btf = btf.as_ptr() as u64;
+    attr.__bindgen_anon_7.btf_size = btf.len() as u32;
+    bpf_fd(bpf_cmd::BPF_BTF_LOAD, "BPF_BTF_LOAD", &mut attr)
+}
+
+/// What the kernel tells of a loaded program: run time and count (where `kernel.bpf_stats_enabled`
+/// is on), and how often it was left out because it was running on that CPU already.
+pub fn prog_info(program: BorrowedFd<'_>) -> Result<bpf_prog_info> {
+    // SAFETY: bpf_prog_info is plain integers and arrays, for which zero is a valid value.
+    let mut info: bpf_prog_info = unsafe { mem::zeroed() };
+    let mut attr = zeroed_attr();
+    attr.info.bpf_fd = program.as_raw_fd() as u32;
+    attr.info.info_len = size_of::<bpf_prog_info>() as u32;
+    attr.info.info = std::ptr::from_mut(&mut info) as u64;
+    bpf(
+        bpf_cmd::BPF_OBJ_GET_INFO_BY_FD,
+        "BPF_OBJ_GET_INFO_BY_FD",
+        &mut attr,
+    )?;
+    Ok(info)
+}
+
+/// Runs a raw tracepoint program once with these arguments, and gives its return value. Linux 5.10.
+pub fn prog_test_run(program: BorrowedFd<'_>, args: &[u64]) -> Result<u32> {
+    let mut attr = zeroed_attr();
+    attr.test.prog_fd = program.as_raw_fd() as u32;
+    attr.test.ctx_in = args.as_ptr() as u64;
+    attr.test.ctx_size_in = size_of_val(args) as u32;
+    bpf(bpf_cmd::BPF_PROG_TEST_RUN, "BPF_PROG_TEST_RUN", &mut attr)?;
+    // SAFETY: the kernel has written the program's return value to this member.
+    Ok(unsafe { attr.test.retval })
+}
+
+/// Attaches to a tracepoint's raw arguments. Detached when the descriptor is closed.
+pub fn raw_tracepoint_open(program: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    let mut attr = zeroed_attr();
+    attr.raw_tracepoint.name = name.as_ptr() as u64;
+    attr.raw_tracepoint.prog_fd = program.as_raw_fd() as u32;
+    bpf_fd(
+        bpf_cmd::BPF_RAW_TRACEPOINT_OPEN,
+        "BPF_RAW_TRACEPOINT_OPEN",
+        &mut attr,
+    )
+}
+
+/// Attaches to many kernel functions at once, each with a cookie. Linux 5.18 with `CONFIG_FPROBE`.
+pub fn link_kprobe_multi(
+    program: BorrowedFd<'_>,
+    functions: &[*const c_char],
+    cookies: &[u64],
+    on_return: bool,
+) -> Result<OwnedFd> {
+    debug_assert_eq!(functions.len(), cookies.len());
+    let mut attr = zeroed_attr();
+    // SAFETY: all fields are plain integers of one member of a union that is zero as a whole.
+    let link = unsafe { &mut attr.link_create };
+    link.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
+    link.attach_type = bpf_attach_type::BPF_TRACE_KPROBE_MULTI as u32;
+    // SAFETY: as above.
+    let multi = unsafe { &mut link.__bindgen_anon_3.kprobe_multi };
+    multi.flags = if on_return {
+        BPF_F_KPROBE_MULTI_RETURN
+    } else {
+        0
+    };
+    multi.cnt = functions.len() as u32;
+    multi.syms = functions.as_ptr() as u64;
+    multi.cookies = cookies.as_ptr() as u64;
+    bpf_fd(
+        bpf_cmd::BPF_LINK_CREATE,
+        "BPF_LINK_CREATE (kprobe.multi)",
+        &mut attr,
+    )
+}
+
+/// Where in a file to attach, for [`link_uprobe_multi`].
+pub struct UprobeTargets<'a> {
+    /// The binary or library.
+    pub path: &'a CStr,
+    /// File offsets of the instructions.
+    pub offsets: &'a [u64],
+    /// A cookie for each.
+    pub cookies: &'a [u64],
+    /// Only this process; 0 for all.
+    pub pid: u32,
+    /// At the function's return.
+    pub on_return: bool,
+}
+
+/// Attaches to many places of a user binary at once, each with a cookie. Linux 6.6.
+pub fn link_uprobe_multi(program: BorrowedFd<'_>, targets: &UprobeTargets<'_>) -> Result<OwnedFd> {
+    debug_assert_eq!(targets.offsets.len(), targets.cookies.len());
+    let mut attr = zeroed_attr();
+    // SAFETY: all fields are plain integers of one member of a union that is zero as a whole.
+    let link = unsafe { &mut attr.link_create };
+    link.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
+    link.attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
+    // SAFETY: as above.
+    let multi = unsafe { &mut link.__bindgen_anon_3.uprobe_multi };
+    multi.path = targets.path.as_ptr() as u64;
+    multi.offsets = targets.offsets.as_ptr() as u64;
+    multi.cookies = targets.cookies.as_ptr() as u64;
+    multi.cnt = targets.offsets.len() as u32;
+    multi.flags = if targets.on_return {
+        BPF_F_UPROBE_MULTI_RETURN
+    } else {
+        0
+    };
+    multi.pid = targets.pid;
+    bpf_fd(
+        bpf_cmd::BPF_LINK_CREATE,
+        "BPF_LINK_CREATE (uprobe.multi)",
+        &mut attr,
+    )
+}
+
+/// Attaches to a perf event with a cookie. Linux 5.15. Detached when the descriptor is closed.
+pub fn link_perf_event(
+    program: BorrowedFd<'_>,
+    event: BorrowedFd<'_>,
+    cookie: u64,
+) -> Result<OwnedFd> {
+    let mut attr = zeroed_attr();
+    // SAFETY: all fields are plain integers of one member of a union that is zero as a whole.
+    let link = unsafe { &mut attr.link_create };
+    link.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
+    link.__bindgen_anon_2.target_fd = event.as_raw_fd() as u32;
+    link.attach_type = bpf_attach_type::BPF_PERF_EVENT as u32;
+    link.__bindgen_anon_3.perf_event.bpf_cookie = cookie;
+    bpf_fd(
+        bpf_cmd::BPF_LINK_CREATE,
+        "BPF_LINK_CREATE (perf event)",
+        &mut attr,
+    )
+}
+
+/// A perf event to attach a program to. `config`, `config1` and `config2` mean what the PMU says.
+#[derive(Clone, Copy, Default)]
+pub struct PerfEvent {
+    /// `PERF_TYPE_*`, or the number in `/sys/bus/event_source/devices/<pmu>/type`.
+    pub kind: u32,
+    /// The event: for tracepoints their id.
+    pub config: u64,
+    /// For kprobe and uprobe PMUs: address of the function's name or the file's path.
+    pub config1: u64,
+    /// For kprobe and uprobe PMUs: the offset.
+    pub config2: u64,
+}
+
+/// Opens a perf event on `cpu` for `pid` (-1 for all processes). It counts nothing until a program is
+/// attached and it is enabled.
+pub fn perf_event_open(event: &PerfEvent, pid: i32, cpu: i32) -> Result<OwnedFd> {
+    // SAFETY: perf_event_attr is plain integers and bit fields, for which zero is a valid value.
+    let mut attr: perf_event_attr = unsafe { mem::zeroed() };
+    attr.size = size_of::<perf_event_attr>() as u32;
+    attr.type_ = event.kind;
+    attr.config = event.config;
+    attr.__bindgen_anon_1.sample_period = 1;
+    attr.__bindgen_anon_2.wakeup_events = 1;
+    attr.__bindgen_anon_3.config1 = event.config1;
+    attr.__bindgen_anon_4.config2 = event.config2;
+    const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;
+    // SAFETY: attr is valid and lives through the call; what config1 points to is borrowed by the caller.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            std::ptr::from_ref(&attr),
+            pid,
+            cpu,
+            -1 as libc::c_int,
+            PERF_FLAG_FD_CLOEXEC,
+        )
+    };
+    if fd < 0 {
+        return Err(SysError {
+            call: "perf_event_open",
+            source: io::Error::last_os_error(),
+        });
+    }
+    // SAFETY: the kernel has just made this descriptor for us, and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Attaches a program to a perf event the way that works before Linux 5.15, without a cookie. Detached
+/// when the event's descriptor is closed.
+pub fn perf_event_set_bpf(event: BorrowedFd<'_>, program: BorrowedFd<'_>) -> Result<()> {
+    const PERF_EVENT_IOC_SET_BPF: libc::c_ulong = 0x4004_2408;
+    perf_event_ioctl(
+        event,
+        PERF_EVENT_IOC_SET_BPF,
+        program.as_raw_fd(),
+        "PERF_EVENT_IOC_SET_BPF",
+    )
+}
+
+/// Starts a perf event.
+pub fn perf_event_enable(event: BorrowedFd<'_>) -> Result<()> {
+    const PERF_EVENT_IOC_ENABLE: libc::c_ulong = 0x2400;
+    perf_event_ioctl(event, PERF_EVENT_IOC_ENABLE, 0, "PERF_EVENT_IOC_ENABLE")
+}
+
+fn perf_event_ioctl(
+    event: BorrowedFd<'_>,
+    request: libc::c_ulong,
+    argument: libc::c_int,
+    call: &'static str,
+) -> Result<()> {
+    // SAFETY: both requests take an integer argument and touch no memory of ours.
+    let result = unsafe { libc::ioctl(event.as_raw_fd(), request as _, argument) };
+    if result < 0 {
+        Err(SysError {
+            call,
+            source: io::Error::last_os_error(),
+        })
+    } else {
+        Ok(())
+    }
+}
+
+/// Takes away the limit on locked memory, which kernels before 5.11 charge maps to.
+pub fn raise_memlock() -> Result<()> {
+    let limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: limit is a valid rlimit and lives through the call.
+    let result = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &limit) };
+    if result < 0 {
+        return Err(SysError {
+            call: "setrlimit(RLIMIT_MEMLOCK)",
+            source: io::Error::last_os_error(),
+        });
+    }
+    Ok(())
+}
+
+/// A descriptor that becomes readable when the process ends: `man 2 pidfd_open`. A thread other than a
+/// process's first is refused with `EINVAL`.
+pub fn pidfd_open(pid: u32) -> Result<OwnedFd> {
+    // SAFETY: the call takes two integers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        return Err(SysError {
+            call: "pidfd_open",
+            source: io::Error::last_os_error(),
+        });
+    }
+    // SAFETY: the kernel has just made this descriptor for us, and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Lines and columns of the terminal that standard output is; 24 and 80 where that cannot be told.
+pub fn terminal_size() -> (usize, usize) {
+    let mut size = libc::winsize {
+        ws_row: 0,
+        ws_col: 0,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: the request fills in a winsize, which lives through the call.
+    let result = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &mut size) };
+    if result < 0 || size.ws_row == 0 || size.ws_col == 0 {
+        return (24, 80);
+    }
+    (usize::from(size.ws_row), usize::from(size.ws_col))
+}
+
+/// Has the runtime tell when `source` becomes readable.
+pub fn readable<T: ReadableSource>(source: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: a source owns its descriptor, and neither closes nor replaces it before it is dropped.
+    unsafe { AsyncFd::register_with_interest(source, Interest::READABLE) }.map_err(io::Error::from)
+}
+
+/// What owns one descriptor from its making to its end.
+pub trait ReadableSource: AsRawFd {}
+
+impl ReadableSource for OwnedFd {}
+impl ReadableSource for RingBuf<MapData> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cut_and_cleaned() {
+        let name = object_name("a-rather.long_map_name");
+        let text: Vec<u8> = name.iter().map(|&c| c as u8).collect();
+        assert_eq!(text, b"a_rather.long_m\0");
+    }
+}

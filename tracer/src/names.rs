@@ -1,0 +1,81 @@
+//! Names for the numbers that the kernel side sends: cgroups, processes, users, disks, times.
+
+use crate::{
+    kernel::{
+        cgroup::Cgroups,
+        clock::Clock,
+        disk::{DeviceNumber, Disks},
+        process,
+        user::Users,
+    },
+    report::Value,
+};
+
+/// Caches of names, each filled when it is first asked.
+pub struct Names {
+    cgroups: Cgroups,
+    disks: Disks,
+    users: Users,
+    clock: Clock,
+}
+
+impl Names {
+    /// Looks at how this host keeps cgroups and time.
+    pub fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            cgroups: Cgroups::open()?,
+            disks: Disks::open()?,
+            users: Users::new(),
+            clock: Clock::measure(),
+        })
+    }
+
+    /// The host's cgroups.
+    pub fn cgroups(&self) -> &Cgroups {
+        &self.cgroups
+    }
+
+    /// The time that it is, in nanoseconds since the Unix epoch.
+    pub fn now_ns(&mut self) -> u64 {
+        self.clock.refresh();
+        self.clock.now_ns()
+    }
+
+    /// A time of the kernel's `CLOCK_MONOTONIC` in nanoseconds since the Unix epoch.
+    pub fn unix_ns(&self, monotonic_ns: u64) -> u64 {
+        self.clock.epoch_ns(monotonic_ns)
+    }
+
+    /// Learns the names of all cgroups there are, so that those of cgroups that vanish are known.
+    pub fn learn_cgroups(&mut self) {
+        self.cgroups.learn();
+    }
+
+    /// The container of a cgroup, or its unit; its path where it is neither.
+    pub fn container(&mut self, cgroup: u64) -> Value {
+        self.cgroups.name(cgroup).label().into()
+    }
+
+    /// The path of a cgroup.
+    pub fn cgroup_path(&mut self, cgroup: u64) -> Value {
+        self.cgroups.name(cgroup).path.clone().into()
+    }
+
+    /// A user; the number where it has no name.
+    pub fn user(&mut self, uid: u32) -> Value {
+        self.users.label(uid).into()
+    }
+
+    /// A disk, as the kernel keeps its number; `-` for none.
+    pub fn disk(&mut self, device: u32) -> Value {
+        match device {
+            0 => Value::Null,
+            device => self.disks.label(DeviceNumber::from_kernel(device)).into(),
+        }
+    }
+
+    /// True while the process lives.
+    pub fn has_process(&self, pid: u32) -> bool {
+        process::exists(pid)
+    }
+}

@@ -1,0 +1,224 @@
+//! Many keys, such as processes, of which most may be gone before the end: what the kernel has counted
+//! for those is taken over here every second, so that there is room for others.
+
+use std::collections::BTreeMap;
+
+use tracer_common::{
+    COMM_BYTES,
+    aggregate::{self, SlotKey},
+    hist::SLOTS,
+};
+
+use super::Tally;
+use crate::{
+    kernel::{
+        map::Entry,
+        plan::Plan,
+        session::{Session, read_u64},
+        sys::SysError,
+    },
+    report::Distribution,
+};
+
+/// What was counted under a key, and the name of a task that it was counted for.
+#[derive(Clone, Debug, Default)]
+pub struct NamedTally {
+    /// The task's name, without the NUL.
+    pub comm: Vec<u8>,
+    /// The task's cgroup.
+    pub cgroup: u64,
+    /// What was counted.
+    pub tally: Tally,
+}
+
+/// Keys that are gone and remembered, at most; beyond, they are added up under [`None`].
+const GONE_MAX: usize = 100_000;
+
+/// Slots that a key hits, as a rule, at most: a call's latencies spread over 2 to 4 octaves.
+const SLOTS_PER_KEY: u32 = 8;
+
+/// Totals of many keys.
+pub struct Totals {
+    keys: u32,
+    gone: BTreeMap<Option<u64>, NamedTally>,
+    last: BTreeMap<Option<u64>, NamedTally>,
+}
+
+impl Totals {
+    /// Room for `keys` keys at a time.
+    pub fn new(keys: u32) -> Self {
+        Self {
+            keys,
+            gone: BTreeMap::new(),
+            last: BTreeMap::new(),
+        }
+    }
+
+    /// Sets the sizes of the kernel's maps.
+    pub fn plan(&self, plan: &mut Plan) {
+        let slots = self.keys.saturating_mul(SLOTS_PER_KEY);
+        plan.map_sizes
+            .extend([("TOTALS", self.keys), ("SLOT_COUNTS", slots)]);
+    }
+
+    /// All that was counted since the start.
+    fn read(&self, session: &Session) -> Result<BTreeMap<Option<u64>, NamedTally>, SysError> {
+        let mut tallies = self.gone.clone();
+        for (key, tally) in read_kernel(session)? {
+            merge(tallies.entry(Some(key)).or_default(), tally);
+        }
+        Ok(tallies)
+    }
+
+    /// What was counted since the last call, or since the start.
+    pub fn take(
+        &mut self,
+        session: &Session,
+        since_last: bool,
+    ) -> Result<BTreeMap<Option<u64>, NamedTally>, SysError> {
+        let all = self.read(session)?;
+        let taken = if since_last {
+            difference(&all, &self.last)
+        } else {
+            all.clone()
+        };
+        self.last = all;
+        Ok(taken)
+    }
+
+    /// Takes over what was counted for keys that will never be counted again.
+    pub fn take_over(
+        &mut self,
+        session: &Session,
+        is_gone: impl Fn(u64) -> bool,
+    ) -> Result<(), SysError> {
+        for (key, tally) in read_kernel(session)? {
+            if !is_gone(key) {
+                continue;
+            }
+            remove(session, key, &tally.tally)?;
+            let full = self.gone.len() >= GONE_MAX && !self.gone.contains_key(&Some(key));
+            let key = if full { None } else { Some(key) };
+            merge(self.gone.entry(key).or_default(), tally);
+        }
+        Ok(())
+    }
+}
+
+fn merge(into: &mut NamedTally, from: NamedTally) {
+    into.tally.add(&from.tally);
+    if !from.comm.is_empty() {
+        into.comm = from.comm;
+        into.cgroup = from.cgroup;
+    }
+}
+
+fn read_kernel(session: &Session) -> Result<BTreeMap<u64, NamedTally>, SysError> {
+    let mut counted = BTreeMap::new();
+    session.map("TOTALS").for_each(|entry| {
+        counted.insert(read_u64(entry.key), Counted::read(&entry));
+    })?;
+    session.map("SLOT_COUNTS").for_each(|entry| {
+        let slot = u32::from_ne_bytes(entry.key[8..12].try_into().expect("4 bytes")) as usize;
+        // The slot may belong to a key whose totals came after they were read: it is read next time.
+        if let Some(counted) = counted.get_mut(&read_u64(entry.key)) {
+            let count: u64 = entry.values().map(read_u64).sum();
+            counted.slots.resize(SLOTS, 0);
+            counted.slots[slot.min(SLOTS - 1)] += count;
+        }
+    })?;
+    Ok(counted
+        .into_iter()
+        .map(|(key, counted)| (key, counted.into_tally()))
+        .collect())
+}
+
+fn remove(session: &Session, key: u64, tally: &Tally) -> Result<(), SysError> {
+    session.map("TOTALS").delete(&key.to_ne_bytes())?;
+    let slots = session.map("SLOT_COUNTS");
+    for slot in tally.durations.hit_slots() {
+        let slot = SlotKey {
+            key,
+            slot: slot as u32,
+            padding: 0,
+        };
+        let mut bytes = [0; size_of::<SlotKey>()];
+        bytes[..8].copy_from_slice(&slot.key.to_ne_bytes());
+        bytes[8..12].copy_from_slice(&slot.slot.to_ne_bytes());
+        slots.delete(&bytes)?;
+    }
+    Ok(())
+}
+
+/// One key's totals, added up over all CPUs.
+#[derive(Default)]
+struct Counted {
+    count: u64,
+    errors: u64,
+    sum: u64,
+    max: u64,
+    cgroup: u64,
+    comm: Vec<u8>,
+    slots: Vec<u64>,
+}
+
+impl Counted {
+    /// Takes the values apart by the layout of [`aggregate::Totals`].
+    fn read(entry: &Entry<'_>) -> Self {
+        let mut counted = Self::default();
+        for value in entry.values() {
+            debug_assert_eq!(value.len(), size_of::<aggregate::Totals>());
+            counted.count += read_u64(value);
+            counted.errors += read_u64(&value[8..]);
+            counted.sum += read_u64(&value[16..]);
+            counted.max = counted.max.max(read_u64(&value[24..]));
+            let comm = &value[40..40 + COMM_BYTES];
+            if comm[0] != 0 {
+                counted.cgroup = read_u64(&value[32..]);
+                counted.comm = comm
+                    .split(|&byte| byte == 0)
+                    .next()
+                    .unwrap_or_default()
+                    .to_vec();
+            }
+        }
+        counted
+    }
+
+    fn into_tally(mut self) -> NamedTally {
+        self.slots.resize(SLOTS, 0);
+        let durations = Distribution::new(self.slots, self.sum, self.max);
+        let tally = Tally {
+            count: self.count,
+            errors: self.errors,
+            durations,
+        };
+        NamedTally {
+            comm: self.comm,
+            cgroup: self.cgroup,
+            tally,
+        }
+    }
+}
+
+fn difference(
+    all: &BTreeMap<Option<u64>, NamedTally>,
+    earlier: &BTreeMap<Option<u64>, NamedTally>,
+) -> BTreeMap<Option<u64>, NamedTally> {
+    let since = |(key, named): (&Option<u64>, &NamedTally)| {
+        let tally = match earlier.get(key) {
+            Some(earlier) => named.tally.since(&earlier.tally),
+            None => named.tally.clone(),
+        };
+        (tally.count > 0).then(|| {
+            (
+                *key,
+                NamedTally {
+                    tally,
+                    ..named.clone()
+                },
+            )
+        })
+    };
+    all.iter().filter_map(since).collect()
+}
