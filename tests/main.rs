@@ -1,2 +1,42 @@
-//! End-to-end tests.
-fn main() {}
+//! End-to-end tests: the real program against the running kernel, with workloads whose numbers are
+//! known.
+//!
+//! `e2e [FILTER]` runs the tests, as root, with the program that `TRACER` names. `e2e workload NAME …` is
+//! what they run as the traced command. A test that this kernel cannot serve is left out, with the reason.
+
+mod cases;
+mod harness;
+mod workload;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+use harness::{Need, Test};
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, workload @ ..] = words.as_slice()
+        && first == "workload"
+    {
+        return workload::run(workload);
+    }
+    let mut arguments = Arguments::from_args();
+    // One at a time: some look at all that the kernel holds, and all are measured.
+    arguments.test_threads = Some(1);
+    let trials = cases::all().into_iter().map(trial).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(test: Test) -> Trial {
+    let missing = test.needs.iter().find_map(Need::missing);
+    if let Some(reason) = &missing {
+        eprintln!("SKIPPED {}: {reason}", test.name);
+    }
+    let run = test.run;
+    Trial::test(test.name, move || {
+        run();
+        Ok(())
+    })
+    .with_ignored_flag(missing.is_some())
+}

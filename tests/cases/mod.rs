@@ -1,0 +1,42 @@
+//! The tests, by what they test.
+
+mod bad_input;
+mod block;
+mod clean;
+mod exec;
+mod filters;
+mod function;
+mod loss;
+mod open;
+mod output;
+mod syscount;
+
+use crate::harness::{Need, Test};
+
+/// All of them.
+pub fn all() -> Vec<Test> {
+    [
+        syscount::tests(),
+        filters::tests(),
+        block::tests(),
+        open::tests(),
+        exec::tests(),
+        function::tests(),
+        loss::tests(),
+        clean::tests(),
+        bad_input::tests(),
+        output::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// One test.
+fn test(name: &'static str, needs: &[Need], run: fn()) -> Test {
+    Test {
+        name,
+        needs: needs.to_vec(),
+        run,
+    }
+}

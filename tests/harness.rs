@@ -1,0 +1,357 @@
+//! Running the program, and reading what it says.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// One test.
+pub struct Test {
+    /// Its name: the tool, two colons, what is shown.
+    pub name: &'static str,
+    /// What the kernel must have for it.
+    pub needs: Vec<Need>,
+    /// Panics where it fails.
+    pub run: fn(),
+}
+
+/// What a test needs of the kernel or the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// kprobes.
+    Kprobes,
+    /// None.
+    NoKprobes,
+    /// Cookies on perf events: Linux 5.15.
+    Cookies,
+    /// 32-bit system calls.
+    Compat,
+    /// A disk that may be written to: `/dev/vdb`, or `E2E_DISK`.
+    ScratchDisk,
+    /// Two CPUs or more.
+    TwoCpus,
+    /// A place for cgroups of our own.
+    Cgroups,
+}
+
+impl Need {
+    /// Why it is missing here; [`None`] where it is there.
+    pub fn missing(&self) -> Option<String> {
+        let unless = |there: bool, reason: &str| (!there).then(|| reason.to_owned());
+        match self {
+            Need::Kprobes => unless(has_kprobes(), "this kernel has no kprobes"),
+            Need::NoKprobes => unless(!has_kprobes(), "this kernel has kprobes"),
+            Need::Cookies => unless(
+                release() >= (5, 15),
+                "attachments have no cookies before Linux 5.15",
+            ),
+            Need::Compat => unless(
+                crate::workload::has_compat(),
+                "this kernel has no 32-bit system calls",
+            ),
+            Need::ScratchDisk => unless(scratch_disk().is_some(), "there is no scratch disk"),
+            Need::TwoCpus => unless(cpus() >= 2, "this machine has one CPU"),
+            Need::Cgroups => unless(cgroups().is_some(), "no cgroup hierarchy is mounted"),
+        }
+    }
+}
+
+fn has_kprobes() -> bool {
+    Path::new("/sys/bus/event_source/devices/kprobe").exists()
+}
+
+/// The running kernel's version.
+fn release() -> (u32, u32) {
+    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("osrelease");
+    let mut numbers = text
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|number| number.parse().expect("number"));
+    (
+        numbers.next().expect("major"),
+        numbers.next().expect("minor"),
+    )
+}
+
+/// The CPUs that this process may run on.
+pub fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A disk that tests may overwrite: the one that `E2E_DISK` names.
+pub fn scratch_disk() -> Option<PathBuf> {
+    std::env::var_os("E2E_DISK")
+        .map(PathBuf::from)
+        .filter(|disk| disk.exists())
+}
+
+/// Where cgroups that tell containers apart are made: below the memory controller of cgroup v1 where a host
+/// has that, else below cgroup v2.
+pub fn cgroups() -> Option<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+    let find = |kind: &str, option: &str| {
+        let is_it = |words: &Vec<&str>| {
+            words.get(2) == Some(&kind)
+                && words
+                    .get(3)
+                    .is_some_and(|options| options.split(',').any(|o| o == option))
+        };
+        let mount = mounts
+            .lines()
+            .map(|line| line.split(' ').collect::<Vec<_>>())
+            .find(is_it)?;
+        Some(PathBuf::from(mount[1]))
+    };
+    find("cgroup", "memory").or_else(|| find("cgroup2", "rw"))
+}
+
+/// The program under test.
+pub fn tracer_path() -> PathBuf {
+    std::env::var_os("TRACER")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| {
+            let own = std::env::current_exe().expect("own path");
+            own.with_file_name("tracer")
+        })
+}
+
+/// No test's run of the program takes longer than this, even where the kernel is emulated.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What a run printed, and how it ended.
+pub struct Ran {
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    /// Its end.
+    pub status: ExitStatus,
+}
+
+impl Ran {
+    /// The objects of its JSON lines.
+    #[track_caller]
+    pub fn json(&self) -> Vec<Value> {
+        let parse = |line: &str| match serde_json::from_str(line) {
+            Ok(value) => value,
+            Err(error) => panic!("not JSON ({error}): {line}\n{}", self.stderr),
+        };
+        self.stdout.lines().map(parse).collect()
+    }
+
+    /// The `data` of all lines of this type.
+    #[track_caller]
+    pub fn of_type(&self, kind: &str) -> Vec<Value> {
+        self.json()
+            .into_iter()
+            .filter(|line| line["type"] == kind)
+            .map(|mut line| line["data"].take())
+            .collect()
+    }
+
+    /// The rows of the last table.
+    #[track_caller]
+    pub fn rows(&self) -> Vec<Value> {
+        let table = self.of_type("table").pop();
+        let Some(table) = table else {
+            panic!("no table in:\n{}\n{}", self.stdout, self.stderr)
+        };
+        table["rows"].as_array().expect("rows").clone()
+    }
+
+    /// The row of the last table whose `column` is `value`.
+    #[track_caller]
+    pub fn row(&self, column: &str, value: &str) -> Value {
+        let row = self.rows().into_iter().find(|row| row[column] == value);
+        row.unwrap_or_else(|| {
+            panic!(
+                "no row with {column} {value} in:\n{}\n{}",
+                self.stdout, self.stderr
+            )
+        })
+    }
+
+    /// How much was lost by this cause, as the last report says.
+    #[track_caller]
+    pub fn lost(&self, cause: &str) -> u64 {
+        let last = self
+            .of_type("loss")
+            .into_iter()
+            .rev()
+            .find(|loss| loss["cause"] == cause);
+        last.map_or(0, |loss| loss["count"].as_u64().expect("count"))
+    }
+
+    /// Fails unless it ended well.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert!(
+            self.status.success(),
+            "{}\n{}\n{}",
+            self.status,
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+}
+
+/// The program, with these words.
+pub fn command(words: &[&str]) -> Command {
+    let mut command = Command::new(tracer_path());
+    command.args(words).stdin(Stdio::null());
+    command
+}
+
+/// Runs the program to its end.
+#[track_caller]
+pub fn tracer(words: &[&str]) -> Ran {
+    finish(
+        command(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start tracer"),
+    )
+}
+
+/// Runs the program with a workload of ours as its command.
+#[track_caller]
+pub fn trace_workload(words: &[&str], workload: &[&str]) -> Ran {
+    let own = own_path();
+    let mut all = words.to_vec();
+    all.extend(["--", &own, "workload"]);
+    all.extend(workload);
+    tracer(&all)
+}
+
+/// The path of this binary, which is also the workloads'.
+pub fn own_path() -> String {
+    std::env::current_exe()
+        .expect("own path")
+        .into_os_string()
+        .into_string()
+        .expect("UTF-8 path")
+}
+
+/// A workload of ours, to be started by hand.
+pub fn workload(words: &[&str]) -> Command {
+    let mut command = Command::new(own_path());
+    command.arg("workload").args(words).stdin(Stdio::null());
+    command
+}
+
+#[track_caller]
+fn finish(child: Child) -> Ran {
+    let pid = child.id();
+    let waiter = std::thread::spawn(move || child.wait_with_output());
+    let deadline = Instant::now() + LIMIT;
+    while !waiter.is_finished() {
+        if Instant::now() > deadline {
+            kill(pid, libc::SIGKILL);
+            let output = waiter.join().expect("join").expect("wait");
+            panic!("not done after {LIMIT:?}: {}", describe(&output));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let output = waiter.join().expect("join").expect("wait");
+    Ran {
+        stdout: String::from_utf8(output.stdout).expect("UTF-8 output"),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        status: output.status,
+    }
+}
+
+fn describe(output: &Output) -> String {
+    format!(
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// Sends a signal.
+pub fn kill(pid: u32, signal: i32) {
+    // SAFETY: kill takes two integers.
+    unsafe { libc::kill(pid as i32, signal) };
+}
+
+/// The program at work, attached. Ended where a test fails before it has.
+pub struct Tracing {
+    child: Option<Child>,
+    stderr: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Tracing {
+    /// Starts the program, and waits until it says that it is attached.
+    #[track_caller]
+    pub fn start(words: &[&str]) -> Self {
+        let mut all = words.to_vec();
+        all.push("-v");
+        let mut child = command(&all)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start tracer");
+        let mut lines = BufReader::new(child.stderr.take().expect("stderr"));
+        let mut said = String::new();
+        while !said.contains("attached:") {
+            let read = lines.read_line(&mut said).expect("read stderr");
+            assert!(read > 0, "ended before it was attached: {said}");
+        }
+        let stderr = Arc::new(Mutex::new(said));
+        let rest = stderr.clone();
+        let reader = std::thread::spawn(move || {
+            let mut text = Vec::new();
+            let _ = lines.read_to_end(&mut text);
+            rest.lock()
+                .expect("lock")
+                .push_str(&String::from_utf8_lossy(&text));
+        });
+        Self {
+            child,
+            stderr,
+            reader,
+        }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// Has it end as by Ctrl-C, and takes what it printed.
+    #[track_caller]
+    pub fn interrupt(self) -> Ran {
+        kill(self.pid(), libc::SIGINT);
+        self.wait()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(mut self) -> Ran {
+        let mut ran = finish(self.child.take().expect("it runs"));
+        self.reader
+            .take()
+            .expect("it is read")
+            .join()
+            .expect("join");
+        ran.stderr = self.stderr.lock().expect("lock").clone();
+        ran
+    }
+}
+
+impl Drop for Tracing {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
