@@ -1,5 +1,349 @@
-#[derive(clap::Args)]
-pub struct Options {}
-pub fn run(_: &Options) -> anyhow::Result<()> {
+//! The tests, in lanes: without root, on this kernel, in virtual machines with others.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Mutex,
+};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+
+use crate::{
+    build,
+    process::{as_root, cargo, output, say, target},
+    setup,
+    vm::{Guest, KERNELS, Kernel},
+};
+
+/// Where tests run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Lane {
+    /// Without root: units and golden tests
+    Unit,
+    /// This host's kernel
+    Host,
+    /// Virtual machines
+    Vm,
+}
+
+/// Flags of `test`.
+#[derive(Args)]
+pub struct Options {
+    /// Only this lane
+    #[arg(long, value_enum)]
+    lane: Option<Lane>,
+
+    /// Only these kernels in virtual machines
+    #[arg(long, value_name = "KERNEL")]
+    kernel: Vec<String>,
+
+    /// Every kernel, as where CI is set
+    #[arg(long, conflicts_with = "kernel")]
+    all: bool,
+
+    /// Only tests whose names contain this
+    filter: Option<String>,
+}
+
+/// Kernels of an everyday run: the oldest, and that of Debian 12.
+const EVERYDAY: [&str; 2] = ["5.10", "6.1"];
+
+/// Seconds that the tests may take in a guest, whose processors are emulated.
+const GUEST_SECONDS: u64 = 900;
+
+/// How many tests did what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Counts {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+/// `cargo xtask test`.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let wanted = |lane| options.lane.is_none_or(|only| only == lane);
+    build::objects()?;
+    let mut counts = Counts::default();
+    if wanted(Lane::Unit) {
+        counts.add(unit(options)?);
+    }
+    // One build serves this host and the guests: static, so that it runs in both.
+    if wanted(Lane::Host) || wanted(Lane::Vm) {
+        let programs = Programs::build()?;
+        if wanted(Lane::Host) {
+            counts.add(host(&programs, options)?);
+        }
+        if wanted(Lane::Vm) {
+            counts.add(guests(&programs, options)?);
+        }
+    }
+    println!(
+        "{} passed, {} failed, {} skipped",
+        counts.passed, counts.failed, counts.skipped
+    );
+    if counts.failed > 0 || counts.passed == 0 {
+        bail!("the tests failed");
+    }
     Ok(())
+}
+
+/// Runs a test program, shows what it prints, and counts.
+fn observe(lane: &str, command: &mut Command) -> anyhow::Result<Counts> {
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output();
+    let output = output.with_context(|| format!("cannot run the tests of {lane}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    print!("{text}");
+    let mut counts = count(&text);
+    if !output.status.success() && counts.failed == 0 {
+        say(format!("{lane}: the tests ended with {}", output.status));
+        counts.failed += 1;
+    }
+    Ok(counts)
+}
+
+/// Adds up lines such as `test result: ok. 5 passed; 0 failed; 1 ignored; …`.
+fn count(text: &str) -> Counts {
+    let mut counts = Counts::default();
+    for line in text
+        .lines()
+        .filter_map(|line| line.strip_prefix("test result: "))
+    {
+        let number = |what: &str| {
+            let mut parts = line.split(['.', ';']).map(str::trim);
+            parts
+                .find_map(|part| part.strip_suffix(what)?.trim().parse().ok())
+                .unwrap_or(0)
+        };
+        counts.add(Counts {
+            passed: number("passed"),
+            failed: number("failed"),
+            skipped: number("ignored"),
+        });
+    }
+    counts
+}
+
+fn unit(options: &Options) -> anyhow::Result<Counts> {
+    say("units and golden tests");
+    let mut command = cargo();
+    command.args([
+        "test",
+        "--quiet",
+        "--workspace",
+        "--exclude",
+        "tracer-ebpf",
+        "--exclude",
+        "tracer-tests",
+    ]);
+    command.args(["--no-fail-fast", "--"]).args(&options.filter);
+    observe("the unit lane", &mut command)
+}
+
+/// The program and the tests, linked statically.
+struct Programs {
+    tracer: PathBuf,
+    e2e: PathBuf,
+}
+
+const STATIC_TARGET: &str = "x86_64-unknown-linux-gnu";
+
+impl Programs {
+    fn build() -> anyhow::Result<Self> {
+        say("building the program and its end-to-end tests");
+        let mut command = cargo();
+        command.args([
+            "build",
+            "--quiet",
+            "--target",
+            STATIC_TARGET,
+            "--package",
+            "tracer",
+            "--package",
+            "tracer-tests",
+        ]);
+        command.env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
+        crate::process::run(&mut command)?;
+        let folder = target().join(STATIC_TARGET).join("debug");
+        Ok(Self {
+            tracer: folder.join("tracer"),
+            e2e: folder.join("e2e"),
+        })
+    }
+}
+
+fn host(programs: &Programs, options: &Options) -> anyhow::Result<Counts> {
+    say("end-to-end tests on this kernel");
+    mount_tracefs()?;
+    let disk = LoopDisk::new();
+    let mut command = as_root(&programs.e2e);
+    command
+        .env("TRACER", &programs.tracer)
+        .args(&options.filter);
+    match &disk {
+        Ok(disk) => {
+            command.env("E2E_DISK", &disk.device);
+        }
+        Err(error) => say(format!("no scratch disk for the tests: {error:#}")),
+    }
+    observe("this kernel", &mut command)
+}
+
+/// Some tests look at tracepoints by name.
+fn mount_tracefs() -> anyhow::Result<()> {
+    if Path::new("/sys/kernel/tracing/events").exists() {
+        return Ok(());
+    }
+    say("mounting tracefs on /sys/kernel/tracing");
+    crate::process::run(as_root("mount").args(["-t", "tracefs", "tracefs", "/sys/kernel/tracing"]))
+}
+
+/// A disk made of a file: its requests are requests like any other's.
+struct LoopDisk {
+    device: String,
+    file: PathBuf,
+}
+
+impl LoopDisk {
+    fn new() -> anyhow::Result<Self> {
+        let file = target().join(format!("scratch-disk-{}", std::process::id()));
+        fs::File::create(&file)?.set_len(64 << 20)?;
+        let device = output(as_root("losetup").args(["--find", "--show"]).arg(&file));
+        let device = device.inspect_err(|_| drop(fs::remove_file(&file)))?;
+        Ok(Self {
+            device: String::from_utf8(device)?.trim().to_owned(),
+            file,
+        })
+    }
+}
+
+impl Drop for LoopDisk {
+    fn drop(&mut self) {
+        if let Err(error) = output(as_root("losetup").args(["--detach", &self.device])) {
+            say(format!("cannot take down {}: {error:#}", self.device));
+        }
+        let _ = fs::remove_file(&self.file);
+    }
+}
+
+fn guests(programs: &Programs, options: &Options) -> anyhow::Result<Counts> {
+    setup::vm_packages()?;
+    let every = options.all || std::env::var_os("CI").is_some_and(|value| value == "true");
+    let names: Vec<String> = match (&options.kernel, every) {
+        (kernels, _) if !kernels.is_empty() => kernels.clone(),
+        (_, true) => KERNELS.map(str::to_owned).to_vec(),
+        (_, false) => EVERYDAY.map(str::to_owned).to_vec(),
+    };
+    let kernels = names
+        .iter()
+        .map(|name| Kernel::get(name))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    say(format!(
+        "end-to-end tests in virtual machines: {}",
+        names.join(", ")
+    ));
+    let waiting = Mutex::new(names.iter().zip(kernels).collect::<Vec<_>>().into_iter());
+    let total = Mutex::new(Counts::default());
+    // Two at a time: each has a processor of its own on the smallest of machines.
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let next = waiting.lock().expect("lock").next();
+                    let Some((name, kernel)) = next else { return };
+                    let counts = guest(name, kernel, programs, options);
+                    total.lock().expect("lock").add(counts);
+                }
+            });
+        }
+    });
+    Ok(total.into_inner().expect("lock"))
+}
+
+/// Runs the tests in one guest. A guest that dies is a failed test.
+fn guest(name: &str, kernel: Kernel, programs: &Programs, options: &Options) -> Counts {
+    let mut command = vec!["/bin/e2e".to_owned()];
+    command.extend(options.filter.clone());
+    let variables = [
+        ("TRACER", "/bin/tracer"),
+        ("E2E_DISK", "/dev/vda"),
+        ("RUST_BACKTRACE", "0"),
+    ];
+    let guest = Guest {
+        command,
+        environment: variables
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
+        files: vec![
+            (programs.tracer.clone(), "bin/tracer".to_owned()),
+            (programs.e2e.clone(), "bin/e2e".to_owned()),
+        ],
+        modules: Vec::new(),
+        disk_mib: 256,
+        // One each: two emulated processors that share one real one can lock each other out.
+        cpus: 1,
+        timeout_seconds: GUEST_SECONDS,
+        kernel,
+    };
+    let release = guest.kernel.release.clone();
+    match guest.run() {
+        Ok(outcome) => {
+            let mut counts = count(&outcome.stdout);
+            let failed = outcome.status != Some(0);
+            if failed && counts.failed == 0 {
+                counts.failed += 1;
+            }
+            let seconds = outcome.elapsed.as_secs();
+            println!("--- {name} ({release}), {seconds} s\n{}", outcome.stdout);
+            let skipped = outcome
+                .stderr
+                .lines()
+                .filter(|line| line.starts_with("SKIPPED"));
+            let skipped = skipped.collect::<Vec<_>>().join("\n");
+            println!("{}", if failed { &outcome.stderr } else { &skipped });
+            if let Some(trouble) = outcome.trouble {
+                println!("{name}: {trouble}");
+            }
+            counts
+        }
+        Err(error) => {
+            println!("--- {name} ({release}): {error:#}");
+            Counts {
+                failed: 1,
+                ..Counts::default()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_added_up() {
+        let text = "x\ntest result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 1s\n\
+                    test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured\n";
+        assert_eq!(
+            count(text),
+            Counts {
+                passed: 7,
+                failed: 3,
+                skipped: 1
+            }
+        );
+        assert_eq!(count("nothing"), Counts::default());
+    }
 }

@@ -1,5 +1,0 @@
-#[derive(clap::Args)]
-pub struct Options {}
-pub fn run(_: &Options) -> anyhow::Result<()> {
-    Ok(())
-}
