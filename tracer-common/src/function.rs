@@ -13,7 +13,7 @@ pub enum Identify {
 }
 
 /// Calls that a thread is in the midst of, one inside the other, at most.
-pub const DEPTH: usize = 32;
+pub const DEPTH: usize = 24;
 
 /// One call that has not returned.
 #[repr(C)]
@@ -23,6 +23,8 @@ pub struct Frame {
     pub time: u64,
     /// The function's index.
     pub index: u64,
+    /// The stack pointer then.
+    pub stack: u64,
 }
 
 /// The calls that a thread is in the midst of, the innermost last.
@@ -35,4 +37,4 @@ pub struct Frames {
     pub frames: [Frame; DEPTH],
 }
 
-const _: () = assert!(size_of::<Frames>() == 8 + 16 * DEPTH);
+const _: () = assert!(size_of::<Frames>() == 8 + 24 * DEPTH);

@@ -21,11 +21,16 @@ pub enum Loss {
     /// The kernel did not run a program because it was running on that CPU already
     /// (`recursion_misses` of `struct bpf_prog_info`): counted by the kernel, not in `LOSS`.
     Recursion = 7,
+    /// A value was counted, but not in its histogram, as the table of slots had no room.
+    SlotFull = 8,
+    /// The kernel did not show the end of something whose start was seen: on older kernels, returns of a
+    /// function that more threads are in at a time than it keeps room for (`maxactive` of kretprobes).
+    EndMissed = 9,
 }
 
 impl Loss {
     /// Every cause, in the order of their indices.
-    pub const ALL: [Loss; 8] = [
+    pub const ALL: [Loss; 10] = [
         Loss::RingFull,
         Loss::MapFull,
         Loss::StartMissed,
@@ -34,6 +39,8 @@ impl Loss {
         Loss::InFlight,
         Loss::Folded,
         Loss::Recursion,
+        Loss::SlotFull,
+        Loss::EndMissed,
     ];
 }
 

@@ -203,6 +203,6 @@ fn count_slot(key: u64, value: u64) {
     }
     match SLOT_COUNTS.get_ptr_mut(&key) {
         Some(count) => add(count, 1),
-        None => lost(Loss::MapFull),
+        None => lost(Loss::SlotFull),
     }
 }

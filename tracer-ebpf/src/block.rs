@@ -220,6 +220,11 @@ macro_rules! block_programs {
         #[::aya_ebpf::macros::raw_tracepoint(tracepoint = "block_rq_requeue")]
         pub fn rq_requeue(ctx: ::aya_ebpf::programs::RawTracePointContext) -> u32 {
             $crate::block::requeued(request(&ctx));
+            ::aya_log_ebpf::debug!(
+                &ctx,
+                "request {:x} is taken back from the driver",
+                request(&ctx)
+            );
             0
         }
 

@@ -2,7 +2,7 @@
 //! not.
 
 use aya_ebpf::{
-    helpers::{bpf_get_current_ancestor_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid},
+    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid},
     macros::map,
     maps::HashMap,
 };
@@ -26,9 +26,9 @@ constants! {
     FILTER_CGROUP: u64 = 0;
     /// The depth of that cgroup below the root of its hierarchy.
     FILTER_CGROUP_LEVEL: u32 = 0;
-    /// Byte offset of `cgroup.level`, on a host of cgroup v1.
+    /// Byte offset of `cgroup.level`.
     OFFSET_CGROUP_LEVEL: u32 = 0;
-    /// Byte offset of `cgroup.ancestors[]` or `cgroup.ancestor_ids[]`, on a host of cgroup v1.
+    /// Byte offset of `cgroup.ancestors[]` or `cgroup.ancestor_ids[]`.
     OFFSET_CGROUP_ANCESTORS: u32 = 0;
     /// 1 where the former is there: pointers to cgroups, from Linux 6.1 on; before, ids.
     CGROUP_ANCESTORS_ARE_POINTERS: u32 = 0;
@@ -94,19 +94,14 @@ fn halves(comm: &[u8; 16]) -> (u64, u64) {
 
 #[inline(always)]
 fn in_cgroup() -> bool {
-    let level = FILTER_CGROUP_LEVEL.load();
-    let ancestor = if task::CGROUP_V1.load() == 0 {
-        // SAFETY: the helper takes any level, and answers 0 for one that is too deep.
-        unsafe { bpf_get_current_ancestor_cgroup_id(level as i32) }
-    } else {
-        ancestor_v1(level).unwrap_or(0)
-    };
-    ancestor == FILTER_CGROUP.load()
+    ancestor(FILTER_CGROUP_LEVEL.load()) == Some(FILTER_CGROUP.load())
 }
 
+/// The id of the cgroup at this level that the running task is in or below. Read from the kernel's own
+/// structs, as older kernels offer no helper for it to these programs.
 #[inline(always)]
-fn ancestor_v1(level: u32) -> Option<u64> {
-    let cgroup = task::cgroup_v1()?;
+fn ancestor(level: u32) -> Option<u64> {
+    let cgroup = task::cgroup()?;
     let depth = task::read::<u32>(cgroup, OFFSET_CGROUP_LEVEL.load())?;
     if depth < level {
         return None;

@@ -24,7 +24,11 @@ static FRAMES_BY_TID: HashMap<u32, Frames> = HashMap::with_max_entries(1, 0);
 /// The value that an entry begins as: too large for the stack.
 static NO_FRAMES: Frames = Frames {
     depth: 0,
-    frames: [Frame { time: 0, index: 0 }; DEPTH],
+    frames: [Frame {
+        time: 0,
+        index: 0,
+        stack: 0,
+    }; DEPTH],
 };
 
 /// The idle tasks of all CPUs have the thread id 0: each counts as one of its own.
@@ -59,6 +63,7 @@ pub fn push(tid: u32, frame: Frame) {
     let Some(frames) = frames(tid, true) else {
         return lost(Loss::StartMissed);
     };
+    drop_stale(frames, frame.stack);
     let depth = opaque(frames.depth);
     if depth < DEPTH as u64 {
         frames.frames[depth as usize] = frame;
@@ -66,6 +71,27 @@ pub fn push(tid: u32, frame: Frame) {
         lost(Loss::StartMissed);
     }
     frames.depth = depth + 1;
+}
+
+/// Bytes of a kernel stack, as a power of two: addresses in the same one are compared.
+const STACK_SHIFT: u32 = 14;
+
+/// Drops calls that are over, though the kernel has not shown their return: a call that is under way has
+/// its place further up the stack than one that begins.
+#[inline(always)]
+fn drop_stale(frames: &mut Frames, stack: u64) {
+    for _ in 0..DEPTH {
+        let top = opaque(frames.depth).wrapping_sub(1);
+        if top >= DEPTH as u64 {
+            return;
+        }
+        let above = frames.frames[top as usize].stack;
+        if above > stack || (above ^ stack) >> STACK_SHIFT != 0 {
+            return;
+        }
+        frames.depth = top;
+        lost(Loss::EndMissed);
+    }
 }
 
 /// The running thread returns from a call: from that of `index`, where that is known. Calls above it whose
@@ -88,7 +114,7 @@ pub fn pop(tid: u32, index: Option<u32>) -> Option<Frame> {
         if index.is_none_or(|index| frame.index == u64::from(index)) {
             return Some(frame);
         }
-        lost(Loss::StartMissed);
+        lost(Loss::EndMissed);
     }
     None
 }

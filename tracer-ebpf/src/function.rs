@@ -10,6 +10,8 @@ constants! {
     IDENTIFY: u32 = 0;
     /// Byte offset of the instruction pointer in `pt_regs`.
     OFFSET_REGS_IP: u32 = 0;
+    /// Byte offset of the stack pointer in `pt_regs`.
+    OFFSET_REGS_SP: u32 = 0;
     /// How far a kprobe's instruction pointer is behind the function's address: 1 on x86, where it
     /// stands behind the breakpoint.
     IP_AHEAD: u32 = 0;
@@ -33,4 +35,10 @@ pub fn index(ctx: &impl EbpfContext) -> Option<u32> {
     let address = task::read::<u64>(ctx.as_ptr() as u64, OFFSET_REGS_IP.load())?;
     // SAFETY: user space fills the map before anything is attached.
     unsafe { INDEX_OF.get(&(address - u64::from(IP_AHEAD.load()))) }.copied()
+}
+
+/// The stack pointer where the function was hit.
+#[inline(always)]
+pub fn stack_pointer(ctx: &impl EbpfContext) -> u64 {
+    task::read::<u64>(ctx.as_ptr() as u64, OFFSET_REGS_SP.load()).unwrap_or(0)
 }

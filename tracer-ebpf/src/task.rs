@@ -8,6 +8,8 @@ constants! {
     /// Byte offset of the entry of `css_set.subsys[]` that tells containers apart on a host of cgroup
     /// v1; 0 on a host of v2.
     OFFSET_CSS_SET_SUBSYS: u32 = 0;
+    /// Byte offset of `css_set.dfl_cgrp`, the cgroup in the hierarchy of v2.
+    OFFSET_CSS_SET_DEFAULT: u32 = 0;
     /// Byte offset of `cgroup_subsys_state.cgroup`.
     OFFSET_CSS_CGROUP: u32 = 0;
     /// Byte offset of `cgroup.kn`.
@@ -32,15 +34,18 @@ pub fn cgroup_id() -> u64 {
         // SAFETY: the helper takes no argument.
         return unsafe { bpf_get_current_cgroup_id() };
     }
-    cgroup_v1().and_then(cgroup_node_id).unwrap_or(0)
+    cgroup().and_then(cgroup_node_id).unwrap_or(0)
 }
 
-/// The address of the running task's cgroup in the v1 hierarchy that tells containers apart.
+/// The address of the running task's cgroup in the hierarchy that tells containers apart.
 #[inline(always)]
-pub fn cgroup_v1() -> Option<u64> {
+pub fn cgroup() -> Option<u64> {
     // SAFETY: the helper takes no argument.
     let task = unsafe { bpf_get_current_task() };
     let css_set = read::<u64>(task, OFFSET_TASK_CGROUPS.load())?;
+    if CGROUP_V1.load() == 0 {
+        return read::<u64>(css_set, OFFSET_CSS_SET_DEFAULT.load());
+    }
     let subsys = read::<u64>(css_set, OFFSET_CSS_SET_SUBSYS.load())?;
     read::<u64>(subsys, OFFSET_CSS_CGROUP.load())
 }

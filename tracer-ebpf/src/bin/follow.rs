@@ -9,6 +9,7 @@
 use aya_ebpf::{
     helpers::bpf_get_current_task, macros::raw_tracepoint, programs::RawTracePointContext,
 };
+use aya_log_ebpf::debug;
 use tracer_common::loss::Loss;
 use tracer_ebpf::{constants, filter::TREE, loss::lost, task};
 
@@ -34,6 +35,7 @@ pub fn process_fork(ctx: RawTracePointContext) -> u32 {
     if TREE.insert(&child, &1, 0).is_err() {
         lost(Loss::MapFull);
     }
+    debug!(&ctx, "process {} is followed: a child of {}", child, parent);
     0
 }
 

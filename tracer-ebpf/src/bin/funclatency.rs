@@ -26,6 +26,7 @@ pub fn function_entry(ctx: ProbeContext) -> u32 {
             Frame {
                 time: now(),
                 index: u64::from(index),
+                stack: function::stack_pointer(&ctx),
             },
         );
     }

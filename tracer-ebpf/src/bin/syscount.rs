@@ -12,6 +12,7 @@ use aya_ebpf::{
     maps::{Array, PerCpuArray},
     programs::RawTracePointContext,
 };
+use aya_log_ebpf::debug;
 use tracer_common::{
     aggregate::{OTHER_ROW, Row},
     loss::Loss,
@@ -212,6 +213,7 @@ fn unseen(ctx: &RawTracePointContext) {
     let new_thread = ctx.arg::<u64>(1) == 0 && FORK_CALLS.load().contains(&number);
     if !new_thread {
         lost(Loss::InFlight);
+        debug!(ctx, "call {} was under way when tracing began", number);
     }
 }
 
