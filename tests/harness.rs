@@ -4,9 +4,9 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -249,17 +249,15 @@ pub fn workload(words: &[&str]) -> Command {
 #[track_caller]
 fn finish(child: Child) -> Ran {
     let pid = child.id();
-    let waiter = std::thread::spawn(move || child.wait_with_output());
-    let deadline = Instant::now() + LIMIT;
-    while !waiter.is_finished() {
-        if Instant::now() > deadline {
-            kill(pid, libc::SIGKILL);
-            let output = waiter.join().expect("join").expect("wait");
-            panic!("not done after {LIMIT:?}: {}", describe(&output));
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    let output = waiter.join().expect("join").expect("wait");
+    // Waited for without sleeping: sleeps are among what is traced.
+    let (send, ended) = mpsc::channel();
+    std::thread::spawn(move || send.send(child.wait_with_output()));
+    let output = ended.recv_timeout(LIMIT).unwrap_or_else(|_| {
+        kill(pid, libc::SIGKILL);
+        let output = ended.recv().expect("an end").expect("wait");
+        panic!("not done after {LIMIT:?}: {}", describe(&output));
+    });
+    let output = output.expect("wait");
     Ran {
         stdout: String::from_utf8(output.stdout).expect("UTF-8 output"),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -315,9 +313,9 @@ impl Tracing {
                 .push_str(&String::from_utf8_lossy(&text));
         });
         Self {
-            child,
+            child: Some(child),
             stderr,
-            reader,
+            reader: Some(reader),
         }
     }
 

@@ -191,7 +191,7 @@ fn intervals_add_up() {
         .and_then(|n| n.parse().ok())
         .unwrap_or_else(|| panic!("no number in {:?}", ran.stderr));
     assert_eq!(made, told);
-    assert!(ran.of_type("table").len() >= 4);
+    assert!(ran.of_type("table").len() >= 2, "{}", ran.stdout);
 }
 
 fn calls_before_tracing() {

@@ -2,7 +2,9 @@
 //! same in every tool.
 
 pub mod common;
+mod doctor;
 pub mod generate;
+mod list;
 pub mod parse;
 
 use clap::{Parser, Subcommand};
@@ -30,6 +32,12 @@ enum Command {
     #[command(flatten)]
     Tool(tools::Command),
 
+    /// List what can be traced here: tracepoints with their fields, functions, system calls
+    List(list::Options),
+
+    /// Tell what this kernel, user and machine allow, and which hook each tool takes
+    Doctor(doctor::Options),
+
     /// Write man pages or shell completions into a folder
     #[command(hide = true)]
     Generate(generate::Options),
@@ -40,7 +48,7 @@ impl Cli {
     pub fn verbosity(&self) -> u8 {
         match &self.command {
             Command::Tool(tool) => tool.common().output.verbose,
-            Command::Generate(_) => 0,
+            Command::List(_) | Command::Doctor(_) | Command::Generate(_) => 0,
         }
     }
 
@@ -51,6 +59,8 @@ impl Cli {
                 let (name, common, tool) = tool.into_tool()?;
                 engine::run(name, &common, tool)
             }
+            Command::List(options) => list::run(&options),
+            Command::Doctor(options) => doctor::run(&options),
             Command::Generate(options) => generate::run(&options),
         }
     }
@@ -62,7 +72,8 @@ pub fn start_log(verbosity: u8) {
     let level = match verbosity {
         0 => "warn",
         1 => "info",
-        _ => "debug",
+        // What the libraries tell of every instruction that they relocate helps no one.
+        _ => "debug,aya=info,aya_obj=info",
     };
     let environment = env_logger::Env::default().default_filter_or(level);
     env_logger::Builder::from_env(environment)

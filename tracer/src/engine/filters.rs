@@ -27,7 +27,7 @@ pub fn globals(
         globals.extend(comm_globals(comm));
     }
     if let Some(selection) = selected_cgroup(filters, cgroups)? {
-        globals.extend(cgroup_globals(&selection, kernel, cgroups.hierarchy())?);
+        globals.extend(cgroup_globals(&selection, kernel)?);
     }
     Ok(globals)
 }
@@ -63,59 +63,61 @@ fn selected_cgroup(filters: &Filters, cgroups: &Cgroups) -> anyhow::Result<Optio
     }
 }
 
-fn cgroup_globals(
-    selection: &Selection,
-    kernel: &Kernel,
-    hierarchy: &Hierarchy,
-) -> anyhow::Result<Vec<Global>> {
+fn cgroup_globals(selection: &Selection, kernel: &Kernel) -> anyhow::Result<Vec<Global>> {
     let mut globals = vec![
         Global::u64("FILTER_CGROUP", selection.id),
         Global::u32("FILTER_CGROUP_LEVEL", selection.level),
+        Global::u32("OFFSET_CGROUP_LEVEL", kernel.offset("cgroup", "level")?),
     ];
-    if let Hierarchy::V1 { .. } = hierarchy {
-        globals.push(Global::u32(
-            "OFFSET_CGROUP_LEVEL",
-            kernel.offset("cgroup", "level")?,
-        ));
-        // From Linux 6.1 on pointers to the ancestors; before, their ids.
-        match kernel.offset("cgroup", "ancestors") {
-            Ok(offset) => globals.extend([
-                Global::u32("OFFSET_CGROUP_ANCESTORS", offset),
-                Global::u32("CGROUP_ANCESTORS_ARE_POINTERS", 1),
-            ]),
-            Err(_) => globals.push(Global::u32(
-                "OFFSET_CGROUP_ANCESTORS",
-                kernel.offset("cgroup", "ancestor_ids")?,
-            )),
-        }
-    }
+    // From Linux 6.1 on pointers to the ancestors; before, their ids.
+    let (ancestors, pointers) = match kernel.offset("cgroup", "ancestors") {
+        Ok(offset) => (offset, true),
+        Err(_) => (kernel.offset("cgroup", "ancestor_ids")?, false),
+    };
+    globals.push(Global::u32("OFFSET_CGROUP_ANCESTORS", ancestors));
+    globals.push(Global::u32(
+        "CGROUP_ANCESTORS_ARE_POINTERS",
+        pointers.into(),
+    ));
     Ok(globals)
 }
 
-/// The constants by which the kernel side reads the id of a task's cgroup, for the tools that show it
-/// and for the filter. Nothing is needed on a host of cgroup v2.
-pub fn cgroup_id_globals(kernel: &Kernel, hierarchy: &Hierarchy) -> anyhow::Result<Vec<Global>> {
-    let Hierarchy::V1 { controller, .. } = hierarchy else {
+/// The constants by which the kernel side finds a task's cgroup: for the tools that show it, and for the
+/// filter. On a host of cgroup v2 the tools need none, as there is a helper that tells its id.
+pub fn cgroup_id_globals(
+    filters: &Filters,
+    kernel: &Kernel,
+    hierarchy: &Hierarchy,
+) -> anyhow::Result<Vec<Global>> {
+    let v1 = matches!(hierarchy, Hierarchy::V1 { .. });
+    if !v1 && filters.cgroup.is_none() && filters.container.is_none() {
         return Ok(Vec::new());
-    };
-    // The enumerators of the v1 controllers are named as in include/linux/cgroup_subsys.h.
-    let index = kernel.enumerator(
-        "cgroup_subsys_id",
-        &format!("{}_cgrp_id", controller.subsystem),
-    )?;
-    let subsys = kernel.offset("css_set", "subsys")? + 8 * index as u32;
-    Ok(vec![
-        Global::u32("CGROUP_V1", 1),
+    }
+    let mut globals = vec![
         Global::u32(
             "OFFSET_TASK_CGROUPS",
             kernel.offset("task_struct", "cgroups")?,
         ),
-        Global::u32("OFFSET_CSS_SET_SUBSYS", subsys),
         Global::u32(
-            "OFFSET_CSS_CGROUP",
-            kernel.offset("cgroup_subsys_state", "cgroup")?,
+            "OFFSET_CSS_SET_DEFAULT",
+            kernel.offset("css_set", "dfl_cgrp")?,
         ),
         Global::u32("OFFSET_CGROUP_KN", kernel.offset("cgroup", "kn")?),
         Global::u32("OFFSET_KN_ID", kernel.offset("kernfs_node", "id")?),
-    ])
+    ];
+    if let Hierarchy::V1 { controller, .. } = hierarchy {
+        // The enumerators of the v1 controllers are named as in include/linux/cgroup_subsys.h.
+        let name = format!("{}_cgrp_id", controller.subsystem);
+        let index = kernel.enumerator("cgroup_subsys_id", &name)?;
+        let subsys = kernel.offset("css_set", "subsys")? + 8 * index as u32;
+        globals.extend([
+            Global::u32("CGROUP_V1", 1),
+            Global::u32("OFFSET_CSS_SET_SUBSYS", subsys),
+            Global::u32(
+                "OFFSET_CSS_CGROUP",
+                kernel.offset("cgroup_subsys_state", "cgroup")?,
+            ),
+        ]);
+    }
+    Ok(globals)
 }

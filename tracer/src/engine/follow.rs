@@ -32,7 +32,7 @@ pub fn hooks() -> Vec<Choice> {
 
 impl Follow {
     /// Follows the process `pid` and all that come from it.
-    pub fn start(kernel: &Kernel, pid: u32) -> anyhow::Result<Self> {
+    pub fn start(kernel: &Kernel, pid: u32, log_level: Global) -> anyhow::Result<Self> {
         let mut plan = Plan {
             object: objects::FOLLOW,
             globals: vec![
@@ -46,6 +46,7 @@ impl Follow {
                     kernel.offset("signal_struct", "live")?,
                 ),
             ],
+            facts: vec![log_level],
             map_sizes: vec![("TREE", PROCESSES_MAX)],
             ..Plan::default()
         };

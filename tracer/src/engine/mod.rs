@@ -10,6 +10,7 @@ mod stop;
 
 use std::{io, time::Duration};
 
+use aya_log::EbpfLogger;
 use tokio::{
     select,
     time::{Instant, Interval, MissedTickBehavior, interval_at},
@@ -37,7 +38,8 @@ pub fn run(name: &'static str, common: &Common, tool: Box<dyn Tool>) -> anyhow::
         .enable_all()
         .build()?;
     let _guard = runtime.enter();
-    let result = Run::start(name, common, tool).and_then(|run| runtime.block_on(run.to_the_end()));
+    let result =
+        Run::start(name, common, tool).and_then(|run| runtime.block_on(run.until_the_end()));
     match result {
         Err(error) if is_closed_pipe(&error) => Ok(()),
         result => result,
@@ -61,6 +63,7 @@ struct Run {
     session: Session,
     follow: Option<Follow>,
     records: Option<Records>,
+    kernel_logs: Vec<EbpfLogger<&'static dyn log::Log>>,
     top: usize,
     /// Whether each report covers what came since the last.
     since_last: bool,
@@ -75,6 +78,12 @@ impl Run {
     fn start(name: &'static str, common: &Common, mut tool: Box<dyn Tool>) -> anyhow::Result<Self> {
         let signals = Signals::catch()?;
         Privileges::read()?.require_for_tracing()?;
+        let watched = common
+            .filters
+            .pid
+            .map(stop::watch_process)
+            .transpose()?
+            .flatten();
         let mut kernel = Kernel::running()?;
         if !kernel.since(5, 11) {
             crate::kernel::sys::raise_memlock()?;
@@ -90,19 +99,23 @@ impl Run {
         };
         let follow = command
             .as_ref()
-            .map(|held| Follow::start(&kernel, held.pid()))
+            .map(|held| Follow::start(&kernel, held.pid(), kernel_log_level(common)))
             .transpose()?;
         let mut session = load(tool.as_mut(), common, &kernel, &names, follow.as_ref())?;
         kernel.forget_btf();
         tool.prepare(&session)?;
         let records = session.events()?.map(Records::new).transpose()?;
+        let kernel_logs = kernel_logs(
+            common,
+            [Some(&session), follow.as_ref().map(Follow::session)],
+        )?;
         session.attach()?;
         log::info!("attached: {}", session.describe());
         if let Some(schema) = tool.events() {
             face.begin(&schema)?;
             face.flush()?;
         }
-        let stop = Stop::new(signals, common.output.duration, common.filters.pid, command)?;
+        let stop = Stop::new(signals, common.output.duration, watched, command)?;
         let now = Instant::now();
         Ok(Self {
             name,
@@ -112,6 +125,7 @@ impl Run {
             session,
             follow,
             records,
+            kernel_logs,
             top: common.output.top as usize,
             since_last: period.is_some(),
             reports: period.map(|period| every(now, period)),
@@ -121,7 +135,7 @@ impl Run {
         })
     }
 
-    async fn to_the_end(mut self) -> anyhow::Result<()> {
+    async fn until_the_end(mut self) -> anyhow::Result<()> {
         let mut housekeeping = every(Instant::now(), Duration::from_secs(1));
         let end = loop {
             select! {
@@ -169,6 +183,7 @@ impl Run {
     }
 
     fn housekeeping(&mut self) -> anyhow::Result<()> {
+        self.kernel_logs.iter_mut().for_each(EbpfLogger::flush);
         let (tool, mut context) = self.context();
         tool.tick(&mut context)
     }
@@ -252,7 +267,9 @@ fn load(
     let mut plan = tool.plan(&Setup { kernel, common })?;
     plan.globals
         .extend(filters::globals(&common.filters, kernel, names.cgroups())?);
+    plan.facts.push(kernel_log_level(common));
     plan.facts.extend(filters::cgroup_id_globals(
+        &common.filters,
         kernel,
         names.cgroups().hierarchy(),
     )?);
@@ -263,11 +280,38 @@ fn load(
     Ok(Session::load(plan, &shared)?)
 }
 
+/// Whether the kernel side logs: a level that the verifier removes all logging by, or one that keeps it.
+fn kernel_log_level(common: &Common) -> Global {
+    let level = if logs_kernel_side(common) { u8::MAX } else { 0 };
+    Global {
+        name: "AYA_LOG_LEVEL",
+        bytes: vec![level],
+    }
+}
+
+fn logs_kernel_side(common: &Common) -> bool {
+    common.output.verbose >= 2
+}
+
+fn kernel_logs(
+    common: &Common,
+    sessions: [Option<&Session>; 2],
+) -> anyhow::Result<Vec<EbpfLogger<&'static dyn log::Log>>> {
+    if !logs_kernel_side(common) {
+        return Ok(Vec::new());
+    }
+    sessions
+        .into_iter()
+        .flatten()
+        .filter_map(|session| session.kernel_log().transpose())
+        .collect()
+}
+
 /// What can be done about a loss.
 fn hint(cause: Loss) -> &'static str {
     match cause {
         Loss::RingFull => "raise --ring-bytes, or filter",
-        Loss::MapFull | Loss::Folded => "raise --max-keys, or filter",
+        Loss::MapFull | Loss::SlotFull | Loss::Folded => "raise --max-keys, or filter",
         _ => "",
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{os::fd::OwnedFd, process::ExitStatus, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::{
     io::unix::AsyncFd,
     select,
@@ -57,16 +57,16 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Begins to count the time, and lets the command go.
+    /// Begins to count the time, and lets the command go. Ends with `process`, too.
     pub fn new(
         signals: Signals,
         duration: Option<Duration>,
-        pid: Option<u32>,
+        process: Option<AsyncFd<OwnedFd>>,
         command: Option<Held>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             signals,
-            process: pid.map(watch_process).transpose()?.flatten(),
+            process,
             deadline: duration.map(|duration| Instant::now() + duration),
             command: command.map(Held::go).transpose()?,
         })
@@ -112,10 +112,11 @@ async fn ended(command: &mut Option<Running>) -> anyhow::Result<ExitStatus> {
 
 /// The end of a process, to be waited for. `None` for a thread other than a process's first: the run then
 /// does not end with it.
-fn watch_process(pid: u32) -> anyhow::Result<Option<AsyncFd<OwnedFd>>> {
+pub fn watch_process(pid: u32) -> anyhow::Result<Option<AsyncFd<OwnedFd>>> {
     match sys::pidfd_open(pid) {
         Ok(fd) => Ok(Some(sys::readable(fd)?)),
         Err(error) if error.errno() == libc::EINVAL => Ok(None),
+        Err(error) if error.errno() == libc::ESRCH => bail!("there is no process {pid}"),
         Err(error) => Err(error).with_context(|| format!("cannot watch process {pid}")),
     }
 }

@@ -165,7 +165,8 @@ impl Btf {
     }
 
     fn member(&self, structure: Type, name: &str, depth: usize) -> Option<Field> {
-        if depth == 0 || !matches!(structure.kind, kind::STRUCT | kind::UNION) {
+        let composite = matches!(structure.kind, kind::STRUCT | kind::UNION);
+        if depth == 0 || name.is_empty() || !composite {
             return None;
         }
         for index in 0..structure.count {

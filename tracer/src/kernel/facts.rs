@@ -1,6 +1,6 @@
 //! What the running kernel is and has, each fact looked up once, when it is first asked for.
 
-use std::{cell::OnceCell, fmt, fs};
+use std::{cell::OnceCell, fmt, fs, path::Path};
 
 use anyhow::{Context as _, anyhow};
 
@@ -106,10 +106,27 @@ impl Kernel {
         tracefs.as_ref().map_err(|reason| anyhow!("{reason}"))
     }
 
+    /// True where kernel functions can be traced.
+    pub fn has_kprobes(&self) -> bool {
+        has_pmu("kprobe")
+    }
+
+    /// True where functions of user programs can be traced.
+    pub fn has_uprobes(&self) -> bool {
+        has_pmu("uprobe")
+    }
+
     /// True where tracing programs can have task storage.
     pub fn has_task_storage(&self) -> bool {
         self.since(5, 13)
     }
+}
+
+/// True where the kernel has made this PMU at boot.
+fn has_pmu(name: &str) -> bool {
+    Path::new("/sys/bus/event_source/devices")
+        .join(name)
+        .exists()
 }
 
 /// The largest thread id that the kernel gives, and one more: `man 5 proc`, `pid_max`.

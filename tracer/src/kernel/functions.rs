@@ -24,66 +24,75 @@ pub struct Function {
     pub address: u64,
 }
 
-/// The functions whose names match, in order of their names. One name that several functions have is left
-/// out: it could not be told which is meant.
+/// The functions whose names match, in order of their names: one name for each place, and none that several
+/// functions have, as it could not be told which is meant.
 pub fn matching(kernel: &Kernel, pattern: &Glob) -> anyhow::Result<Vec<Function>> {
-    let traceable = traceable(kernel, pattern)?;
     let symbols =
         fs::read_to_string(KALLSYMS).with_context(|| format!("cannot read {KALLSYMS}"))?;
-    let addresses = addresses(&symbols, pattern);
-    let mut found: Vec<Function> = match traceable {
-        Some(names) => names
-            .into_iter()
-            .filter(|name| {
-                addresses
-                    .get(name.as_str())
-                    .is_none_or(|all| all.len() == 1)
-            })
-            .map(|name| {
-                let address = addresses.get(name.as_str()).map_or(0, |all| all[0]);
-                Function { name, address }
-            })
-            .collect(),
-        None => addresses
-            .into_iter()
-            .filter(|(_, all)| all.len() == 1)
-            .map(|(name, all)| Function {
-                name: name.to_owned(),
-                address: all[0],
-            })
-            .collect(),
-    };
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(found)
+    let listed = listed(kernel)?;
+    Ok(select(&symbols, listed.as_deref(), pattern))
 }
 
-/// The names that ftrace lists, without those of modules' copies; [`None`] where it has no list.
-fn traceable(kernel: &Kernel, pattern: &Glob) -> anyhow::Result<Option<HashSet<String>>> {
+/// ftrace's list; [`None`] where the kernel has none.
+fn listed(kernel: &Kernel) -> anyhow::Result<Option<String>> {
     let Ok(tracefs) = kernel.tracefs() else {
         return Ok(None);
     };
     let path = tracefs.file("available_filter_functions");
     match fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(listed(&text, pattern))),
+        Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
 }
 
+/// Picks out of the kernel's symbols those that match and can be traced. A place may have several names, of
+/// which ftrace lists one: what it lists is compared by address, where the kernel shows addresses.
+fn select(symbols: &str, listed: Option<&str>, pattern: &Glob) -> Vec<Function> {
+    let all = addresses(symbols);
+    let names: Option<HashSet<&str>> = listed.map(listed_names);
+    let places: Option<HashSet<u64>> = names.as_ref().map(|names| {
+        names
+            .iter()
+            .filter_map(|name| all.get(name))
+            .flatten()
+            .copied()
+            .collect()
+    });
+    let traceable = |name: &str, address: u64| match (&names, &places) {
+        (Some(names), Some(places)) => {
+            names.contains(name) || address != 0 && places.contains(&address)
+        }
+        _ => true,
+    };
+    let mut found: Vec<Function> = all
+        .iter()
+        .filter(|(name, of)| {
+            of.len() == 1 && pattern.matches(name.as_bytes()) && traceable(name, of[0])
+        })
+        .map(|(name, of)| Function {
+            name: (*name).to_owned(),
+            address: of[0],
+        })
+        .collect();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut seen = HashSet::new();
+    found.retain(|function| function.address == 0 || seen.insert(function.address));
+    found
+}
+
 /// `name`, or `name [module]`, a line.
-fn listed(text: &str, pattern: &Glob) -> HashSet<String> {
+fn listed_names(text: &str) -> HashSet<&str> {
     let names = text
         .lines()
         .filter_map(|line| line.split_whitespace().next());
-    let names = names.filter(|name| !name.starts_with("__ftrace_invalid_address"));
     names
-        .filter(|name| pattern.matches(name.as_bytes()))
-        .map(str::to_owned)
+        .filter(|name| !name.starts_with("__ftrace_invalid_address"))
         .collect()
 }
 
 /// Addresses by name, of functions only: `ffffffff81000000 T _stext` a line.
-fn addresses<'a>(text: &'a str, pattern: &Glob) -> HashMap<&'a str, Vec<u64>> {
+fn addresses(text: &str) -> HashMap<&str, Vec<u64>> {
     let mut found: HashMap<&str, Vec<u64>> = HashMap::new();
     for line in text.lines() {
         let mut words = line.split_whitespace();
@@ -92,12 +101,10 @@ fn addresses<'a>(text: &'a str, pattern: &Glob) -> HashMap<&'a str, Vec<u64>> {
         else {
             continue;
         };
-        if pattern.matches(name.as_bytes()) {
-            found
-                .entry(name)
-                .or_default()
-                .push(u64::from_str_radix(address, 16).unwrap_or(0));
-        }
+        found
+            .entry(name)
+            .or_default()
+            .push(u64::from_str_radix(address, 16).unwrap_or(0));
     }
     found
 }
@@ -106,21 +113,39 @@ fn addresses<'a>(text: &'a str, pattern: &Glob) -> HashMap<&'a str, Vec<u64>> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn lists_are_read() {
-        let text = "vfs_read\nvfs_write\n__ftrace_invalid_address___64\next4_sync [ext4]\n";
-        let found = listed(text, &Glob::new("*"));
-        assert_eq!(found.len(), 3);
-        assert!(found.contains("ext4_sync"));
+    const SYMBOLS: &str = "ffffffff81000010 T vfs_read\nffffffff81000020 D vfs_data\n\
+                           ffffffff81000030 t vfs_twice\nffffffff81000040 t vfs_twice\n\
+                           ffffffff81000050 T vfs_alias\nffffffff81000050 T vfs_listed\n\
+                           ffffffff81000060 T vfs_untraceable\n";
+
+    fn names(listed: Option<&str>, pattern: &str) -> Vec<String> {
+        select(SYMBOLS, listed, &Glob::new(pattern))
+            .into_iter()
+            .map(|function| function.name)
+            .collect()
     }
 
     #[test]
-    fn symbols_that_are_no_functions_are_left_out() {
-        let text = "ffffffff81000010 T vfs_read\nffffffff81000020 D vfs_data\n0000000000000000 t vfs_hidden [m]\n\
-                    ffffffff81000030 t vfs_twice\nffffffff81000040 t vfs_twice\n";
-        let found = addresses(text, &Glob::new("vfs_*"));
-        assert_eq!(found["vfs_read"], [0xffff_ffff_8100_0010]);
-        assert_eq!(found["vfs_twice"].len(), 2);
-        assert!(!found.contains_key("vfs_data"));
+    fn what_ftrace_lists_can_be_traced_by_all_its_names() {
+        let listed =
+            Some("vfs_read\nvfs_listed [module]\nvfs_twice\n__ftrace_invalid_address___64\n");
+        assert_eq!(names(listed, "vfs_*"), ["vfs_alias", "vfs_read"]);
+        assert_eq!(names(listed, "vfs_listed"), ["vfs_listed"]);
+        assert_eq!(names(listed, "vfs_untraceable"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn without_a_list_every_function_is_offered() {
+        assert_eq!(
+            names(None, "vfs_*"),
+            ["vfs_alias", "vfs_read", "vfs_untraceable"]
+        );
+    }
+
+    #[test]
+    fn hidden_addresses_leave_the_names() {
+        let hidden = "0000000000000000 T a\n0000000000000000 T b\n";
+        let found = select(hidden, Some("a\nb\n"), &Glob::new("*"));
+        assert_eq!(found.len(), 2);
     }
 }

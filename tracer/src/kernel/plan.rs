@@ -47,6 +47,7 @@ impl Choice {
                 .try_for_each(|attachment| attachment.hook.available(kernel));
             match available {
                 Ok(()) => return Ok(index),
+                Err(reason) if reasons.contains(&reason) => {}
                 Err(reason) => reasons.push(reason),
             }
         }

@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use aya::maps::{Map as AyaMap, MapData, RingBuf};
+use aya_log::EbpfLogger;
 use tracer_common::loss::Loss;
 
 use super::{
@@ -96,6 +97,20 @@ impl Session {
         Ok(Some(RingBuf::try_from(AyaMap::RingBuf(data))?))
     }
 
+    /// A reader of what the kernel side logs, where the object logs anything.
+    pub fn kernel_log(&self) -> anyhow::Result<Option<EbpfLogger<&'static dyn log::Log>>> {
+        for program in self.loaded.programs.values() {
+            let id = super::sys::prog_info(program.as_fd())?.id;
+            match EbpfLogger::init_from_id(id) {
+                Ok(log) => return Ok(Some(log)),
+                // This program logs nothing.
+                Err(aya_log::Error::MapNotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
     /// What was lost since the start, where it is not zero.
     pub fn lost(&self) -> Result<Vec<(Loss, u64)>, SysError> {
         let mut lost = Vec::new();
@@ -141,11 +156,6 @@ impl Session {
             })
         };
         self.loaded.programs.iter().map(stats).collect()
-    }
-
-    /// A loaded program, to be run by hand.
-    pub fn program(&self, name: &str) -> Option<&OwnedFd> {
-        self.loaded.programs.get(name)
     }
 }
 

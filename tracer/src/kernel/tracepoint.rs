@@ -183,7 +183,7 @@ fn parse_format(text: &str) -> Option<Format> {
     })
 }
 
-/// `const char * name;	offset:8;	size:8;	signed:0;`
+/// `const char * name; offset:8; size:8; signed:0;`
 fn parse_field(line: &str) -> Option<Field> {
     let mut parts = line.split(';').map(str::trim);
     let (kind, name) = split_declaration(parts.next()?)?;

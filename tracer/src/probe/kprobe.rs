@@ -35,8 +35,8 @@ impl fmt::Display for Functions {
     }
 }
 
-pub(super) fn available(_kernel: &Kernel) -> Result<(), String> {
-    if perf_event::has_pmu("kprobe") {
+pub(super) fn available(kernel: &Kernel) -> Result<(), String> {
+    if kernel.has_kprobes() {
         Ok(())
     } else {
         Err("this kernel was built without kprobes (CONFIG_KPROBES)".to_owned())

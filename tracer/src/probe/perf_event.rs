@@ -3,7 +3,6 @@
 use std::{
     fs, io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::Path,
 };
 
 use super::Failure;
@@ -33,11 +32,6 @@ pub(super) fn attach(
     sys::perf_event_set_bpf(fd.as_fd(), program)?;
     sys::perf_event_enable(fd.as_fd())?;
     Ok(fd)
-}
-
-/// Whether the kernel has this PMU.
-pub(super) fn has_pmu(name: &str) -> bool {
-    Path::new(PMUS).join(name).exists()
 }
 
 /// The number of a PMU that the kernel makes at boot (`kprobe`, `uprobe`), and the `config` that asks

@@ -43,8 +43,8 @@ impl fmt::Display for UserFunctions {
     }
 }
 
-pub(super) fn available(_kernel: &Kernel) -> Result<(), String> {
-    if perf_event::has_pmu("uprobe") {
+pub(super) fn available(kernel: &Kernel) -> Result<(), String> {
+    if kernel.has_uprobes() {
         Ok(())
     } else {
         Err("this kernel was built without uprobes (CONFIG_UPROBES)".to_owned())

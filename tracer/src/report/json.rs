@@ -149,6 +149,8 @@ fn cause_name(cause: Loss) -> &'static str {
         Loss::InFlight => "in_flight",
         Loss::Folded => "folded",
         Loss::Recursion => "recursion",
+        Loss::SlotFull => "slot_full",
+        Loss::EndMissed => "end_missed",
     }
 }
 
@@ -409,6 +411,8 @@ mod tests {
                 {"type":"loss","tool":"sample","time":"2017-07-14T02:40:00.000000000Z","data":{"cause":"in_flight","count":0}}
                 {"type":"loss","tool":"sample","time":"2017-07-14T02:40:00.000000000Z","data":{"cause":"folded","count":0}}
                 {"type":"loss","tool":"sample","time":"2017-07-14T02:40:00.000000000Z","data":{"cause":"recursion","count":0}}
+                {"type":"loss","tool":"sample","time":"2017-07-14T02:40:00.000000000Z","data":{"cause":"slot_full","count":0}}
+                {"type":"loss","tool":"sample","time":"2017-07-14T02:40:00.000000000Z","data":{"cause":"end_missed","count":0}}
             "#]],
         );
     }

@@ -135,14 +135,14 @@ impl Tool for Biolatency {
     }
 
     fn tick(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
-        Ok(match self.options.by {
-            // A process may be gone while its last writes are still on their way: those come in again under
-            // the same number, and are added to what was taken over.
-            Some(By::Process) => {
-                self.totals.take_over(context.session, |pid| !context.names.has_process(pid as u32))?;
-            }
-            _ => {}
-        })
+        let Some(by) = self.options.by else { return Ok(()) };
+        // A process may be gone while its last writes are still on their way: those come in again under the
+        // same number, and are added to what was taken over.
+        self.totals.take_over(context.session, |key, named| {
+            context.names.container(named.cgroup);
+            by == By::Process && !context.names.has_process(key as u32)
+        })?;
+        Ok(())
     }
 
     fn report(&mut self, context: &mut Context<'_>) -> anyhow::Result<Vec<Item>> {

@@ -149,6 +149,10 @@ impl Target {
         }
         let identify = self.identify(kernel)?;
         plan.facts.push(Global::u32("IDENTIFY", identify as u32));
+        plan.facts.push(Global::u32(
+            "OFFSET_REGS_SP",
+            kernel.offset("pt_regs", "sp")?,
+        ));
         if identify == Identify::Address {
             plan.facts
                 .push(Global::u32("OFFSET_REGS_IP", instruction_pointer(kernel)?));

@@ -286,8 +286,13 @@ impl Tool for Syscount {
     }
 
     fn tick(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
-        if self.by == By::Process {
-            self.totals.take_over(context.session, |pid| !context.names.has_process(pid as u32))?;
+        let by_process = self.by == By::Process;
+        if by_process || self.by == By::Container {
+            self.totals.take_over(context.session, |key, named| {
+                // Named while it is there: short-lived containers are known later by their names, too.
+                context.names.container(named.cgroup);
+                by_process && !context.names.has_process(key as u32)
+            })?;
         }
         Ok(())
     }

@@ -187,6 +187,8 @@ fn loss_text(cause: Loss) -> &'static str {
         Loss::ReadFault => "strings could not be read from the program's memory",
         Loss::InFlight => "had begun before tracing did",
         Loss::Folded => "counted under \"other\", as there was no room for their key",
+        Loss::EndMissed => "not timed, as the kernel did not show their end",
+        Loss::SlotFull => "counted, but not in percentiles, as a table of the kernel was full",
         Loss::Recursion => "the kernel left out, as a program was running on that CPU already",
     }
 }

@@ -81,7 +81,7 @@ fn a_histogram_has_bars_and_percentiles() {
             [4.10us, 8.19us)    20 |@@@@@@@@@@@@@@@@@@@@                                |
             [8.19us, 16.4us)     0 |                                                    |
             [16.4us, 32.8us)     1 |@                                                   |
-            count 102  mean 3.02us  p50 2.88us  p90 4.48us  p99 4.86us  p99.9 19.7us  max 20.0us
+            count 102  mean 3.02us  p50 2.88us  p90 4.48us  p99 4.74us  p99.9 19.7us  max 20.0us
         "#]],
     );
 }

@@ -34,8 +34,8 @@ pub struct NamedTally {
 /// Keys that are gone and remembered, at most; beyond, they are added up under [`None`].
 const GONE_MAX: usize = 100_000;
 
-/// Slots that a key hits, as a rule, at most: a call's latencies spread over 2 to 4 octaves.
-const SLOTS_PER_KEY: u32 = 8;
+/// Room for slots, for each key. Short-lived processes hit few, busy ones some hundred.
+const SLOTS_PER_KEY: u32 = 16;
 
 /// Totals of many keys.
 pub struct Totals {
@@ -86,14 +86,15 @@ impl Totals {
         Ok(taken)
     }
 
-    /// Takes over what was counted for keys that will never be counted again.
+    /// Shows every key to `is_gone`, and takes over what was counted for those that will never be counted
+    /// again.
     pub fn take_over(
         &mut self,
         session: &Session,
-        is_gone: impl Fn(u64) -> bool,
+        mut is_gone: impl FnMut(u64, &NamedTally) -> bool,
     ) -> Result<(), SysError> {
         for (key, tally) in read_kernel(session)? {
-            if !is_gone(key) {
+            if !is_gone(key, &tally) {
                 continue;
             }
             remove(session, key, &tally.tally)?;
