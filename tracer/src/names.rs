@@ -51,9 +51,15 @@ impl Names {
         self.cgroups.learn();
     }
 
-    /// The container of a cgroup, or its unit; its path where it is neither.
+    /// The container of a cgroup, or its systemd unit; nothing where it is in neither.
     pub fn container(&mut self, cgroup: u64) -> Value {
-        self.cgroups.name(cgroup).label().into()
+        let name = self.cgroups.name(cgroup);
+        let known = name.container.is_some() || name.unit.is_some();
+        if known {
+            name.label().into()
+        } else {
+            Value::Null
+        }
     }
 
     /// The path of a cgroup.

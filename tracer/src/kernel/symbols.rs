@@ -14,7 +14,7 @@ use crate::glob::Glob;
 /// A function in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserFunction {
-    /// Its name; of several names for one place, the first in order.
+    /// Its name; of several names for one place, the plainest.
     pub name: String,
     /// Bytes from the start of the file: what uprobes are placed by.
     pub offset: u64,
@@ -135,7 +135,7 @@ pub fn functions(path: &Path, pattern: &Glob) -> anyhow::Result<Vec<UserFunction
             continue;
         };
         let known = found.entry(offset).or_insert_with(|| name.to_owned());
-        if name < known.as_str() {
+        if rank(name) < rank(known) {
             *known = name.to_owned();
         }
     }
@@ -149,6 +149,11 @@ pub fn functions(path: &Path, pattern: &Glob) -> anyhow::Result<Vec<UserFunction
         .into_iter()
         .map(|(offset, name)| UserFunction { name, offset })
         .collect())
+}
+
+/// Of several names for one place, the least is the one that people use: `malloc`, not `__libc_malloc`.
+fn rank(name: &str) -> (bool, usize, &str) {
+    (name.starts_with('_'), name.len(), name)
 }
 
 /// Where an address of the program lies in its file.
