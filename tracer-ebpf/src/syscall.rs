@@ -1,6 +1,9 @@
 //! Numbers and arguments of system calls, as the registers that the tracepoints hand over have them.
 
-use aya_ebpf::helpers::bpf_get_current_task;
+use aya_ebpf::{
+    helpers::{bpf_get_current_task, bpf_get_current_task_btf, generated::bpf_task_pt_regs},
+    programs::{RawTracePointContext, TracePointContext},
+};
 
 use crate::task;
 
@@ -15,6 +18,72 @@ constants! {
     OFFSET_REGS_ARGUMENTS: [u32; 4] = [0; 4];
     /// The same for a 32-bit call.
     OFFSET_REGS_ARGUMENTS_COMPAT: [u32; 4] = [0; 4];
+}
+
+constants! {
+    /// Byte offset of `id` in the event `raw_syscalls:sys_enter`.
+    OFFSET_ENTER_NUMBER: u32 = 0;
+    /// Byte offset of `id` in the event `raw_syscalls:sys_exit`.
+    OFFSET_EXIT_NUMBER: u32 = 0;
+    /// Byte offset of `ret` in that event.
+    OFFSET_EXIT_RESULT: u32 = 0;
+}
+
+/// A call that returns, as either of the tracepoint's two forms tells it.
+pub trait Exit {
+    /// Its result.
+    fn result(&self) -> i64;
+    /// Its number.
+    fn number(&self) -> u32;
+    /// The address of the registers that it was made with.
+    fn registers(&self) -> u64;
+}
+
+impl Exit for RawTracePointContext {
+    #[inline(always)]
+    fn result(&self) -> i64 {
+        self.arg::<u64>(1) as i64
+    }
+
+    #[inline(always)]
+    fn number(&self) -> u32 {
+        number(self.registers())
+    }
+
+    #[inline(always)]
+    fn registers(&self) -> u64 {
+        self.arg(0)
+    }
+}
+
+impl Exit for TracePointContext {
+    #[inline(always)]
+    fn result(&self) -> i64 {
+        read_event(self, OFFSET_EXIT_RESULT.load())
+    }
+
+    #[inline(always)]
+    fn number(&self) -> u32 {
+        read_event(self, OFFSET_EXIT_NUMBER.load()) as u32
+    }
+
+    #[inline(always)]
+    fn registers(&self) -> u64 {
+        // SAFETY: the helper takes the running task. Linux 5.15.
+        unsafe { bpf_task_pt_regs(bpf_get_current_task_btf().cast()) as u64 }
+    }
+}
+
+/// The number of a call that begins, of the event `raw_syscalls:sys_enter`.
+#[inline(always)]
+pub fn entered_number(ctx: &TracePointContext) -> u64 {
+    read_event(ctx, OFFSET_ENTER_NUMBER.load()) as u64
+}
+
+#[inline(always)]
+fn read_event(ctx: &TracePointContext, offset: u32) -> i64 {
+    // SAFETY: the offset is that of a field of 8 bytes; the helper checks the address.
+    unsafe { ctx.read_at(offset as usize) }.unwrap_or(0)
 }
 
 /// True in a call by the 32-bit entry: `TS_COMPAT` in `thread_info.status`

@@ -12,9 +12,9 @@ use aya_ebpf::{
         bpf_probe_read_user,
         generated::{bpf_probe_read_user as probe_read_user, bpf_probe_read_user_str},
     },
-    macros::{map, raw_tracepoint},
+    macros::{map, raw_tracepoint, tracepoint},
     maps::{HashMap, PerCpuArray},
-    programs::RawTracePointContext,
+    programs::{RawTracePointContext, TracePointContext},
 };
 use tracer_common::{
     exec::{ARGUMENT_BYTES, ARGUMENTS, Exec, Kind},
@@ -25,7 +25,8 @@ use tracer_ebpf::{
     constants, events,
     filter::{self, Task},
     loss::lost,
-    syscall, task,
+    syscall::{self, Exit},
+    task,
 };
 
 constants! {
@@ -153,15 +154,27 @@ fn read_arguments(scratch: &mut Scratch) -> Option<()> {
 
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub fn sys_exit(ctx: RawTracePointContext) -> u32 {
-    let result = ctx.arg::<u64>(1) as i64;
+    returned(&ctx);
+    0
+}
+
+/// The same by the tracepoint's event.
+#[tracepoint]
+pub fn sys_exit_event(ctx: TracePointContext) -> u32 {
+    returned(&ctx);
+    0
+}
+
+#[inline(always)]
+fn returned(ctx: &impl Exit) {
+    let result = ctx.result();
     if result >= 0 {
-        return 0;
+        return;
     }
-    let regs = ctx.arg::<u64>(0);
-    let number = syscall::number(regs);
+    let number = ctx.number();
     let (native, compat) = (EXEC_CALLS.load(), EXEC_CALLS_COMPAT.load());
     if number != native[0] && number != native[1] && number != compat[0] && number != compat[1] {
-        return 0;
+        return;
     }
     let is_compat = syscall::is_compat();
     let calls = if is_compat { compat } else { native };
@@ -169,9 +182,8 @@ pub fn sys_exit(ctx: RawTracePointContext) -> u32 {
     if (number == calls[0] || at_folder)
         && let Some(task) = filter::wanted()
     {
-        failed(task, regs, at_folder, is_compat, result as i32);
+        failed(task, ctx.registers(), at_folder, is_compat, result as i32);
     }
-    0
 }
 
 #[inline(always)]

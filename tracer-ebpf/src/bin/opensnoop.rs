@@ -12,9 +12,9 @@ use aya_ebpf::{
         bpf_get_current_comm, bpf_get_current_task, bpf_get_current_uid_gid, bpf_ktime_get_ns,
         generated::{bpf_probe_read_kernel_str, bpf_probe_read_user_str},
     },
-    macros::{map, raw_tracepoint},
+    macros::{map, raw_tracepoint, tracepoint},
     maps::PerCpuArray,
-    programs::RawTracePointContext,
+    programs::{RawTracePointContext, TracePointContext},
 };
 use tracer_common::{
     loss::Loss,
@@ -25,7 +25,8 @@ use tracer_ebpf::{
     constants, events,
     filter::{self, Task},
     loss::lost,
-    syscall, task,
+    syscall::{self, Exit},
+    task,
 };
 
 constants! {
@@ -85,28 +86,39 @@ static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub fn sys_exit(ctx: RawTracePointContext) -> u32 {
-    let regs = ctx.arg::<u64>(0);
-    let number = syscall::number(regs);
+    returned(&ctx);
+    0
+}
+
+/// The same by the tracepoint's event.
+#[tracepoint]
+pub fn sys_exit_event(ctx: TracePointContext) -> u32 {
+    returned(&ctx);
+    0
+}
+
+#[inline(always)]
+fn returned(ctx: &impl Exit) {
+    let number = ctx.number();
     // The 32-bit numbers are other calls' in a 64-bit program: only a candidate is looked at twice.
     let (native, compat) = (
         index(OPEN_CALLS.load(), number),
         index(OPEN_CALLS_COMPAT.load(), number),
     );
     if native.is_none() && compat.is_none() {
-        return 0;
+        return;
     }
     let is_compat = syscall::is_compat();
     let Some(call) = (if is_compat { compat } else { native }) else {
-        return 0;
+        return;
     };
-    let result = ctx.arg::<u64>(1) as i64;
+    let result = ctx.result();
     if FAILED_ONLY.load() != 0 && result >= 0 {
-        return 0;
+        return;
     }
     if let Some(task) = filter::wanted() {
-        opened(task, regs, call, is_compat, result);
+        opened(task, ctx.registers(), call, is_compat, result);
     }
-    0
 }
 
 #[inline(always)]

@@ -7,10 +7,11 @@
 #![no_main]
 
 use aya_ebpf::{
+    EbpfContext,
     helpers::bpf_ktime_get_ns,
-    macros::{map, raw_tracepoint},
+    macros::{map, raw_tracepoint, tracepoint},
     maps::{Array, PerCpuArray},
-    programs::RawTracePointContext,
+    programs::{RawTracePointContext, TracePointContext},
 };
 use aya_log_ebpf::debug;
 use tracer_common::{
@@ -24,7 +25,8 @@ use tracer_ebpf::{
     filter::{self, FILTER_TREE, Task},
     loss::lost,
     starts::{self, Ended, Start},
-    syscall, task,
+    syscall::{self, Exit},
+    task,
 };
 
 constants! {
@@ -60,6 +62,15 @@ static ROW_OF_CALL: Array<u32> = Array::with_max_entries(INDICES, 0);
 pub fn sys_enter(ctx: RawTracePointContext) -> u32 {
     if let Some(task) = filter::wanted() {
         enter(task, ctx.arg::<u64>(1));
+    }
+    0
+}
+
+/// The same by the tracepoint's event.
+#[tracepoint]
+pub fn sys_enter_event(ctx: TracePointContext) -> u32 {
+    if let Some(task) = filter::wanted() {
+        enter(task, syscall::entered_number(&ctx));
     }
     0
 }
@@ -141,13 +152,25 @@ fn key(task: Task) -> u64 {
 
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub fn sys_exit(ctx: RawTracePointContext) -> u32 {
+    returned(&ctx);
+    0
+}
+
+/// The same by the tracepoint's event.
+#[tracepoint]
+pub fn sys_exit_event(ctx: TracePointContext) -> u32 {
+    returned(&ctx);
+    0
+}
+
+#[inline(always)]
+fn returned(ctx: &(impl Exit + EbpfContext)) {
     let task = filter::current();
     match starts::end(task.tid) {
-        Ended::Since(start) => exit(task, start, ctx.arg::<u64>(1) as i64),
+        Ended::Since(start) => exit(task, start, ctx.result()),
         Ended::Nothing => {}
-        Ended::Unseen => unseen(&ctx),
+        Ended::Unseen => unseen(ctx),
     }
-    0
 }
 
 #[inline(always)]
@@ -205,12 +228,12 @@ fn row_of_call(index: u32) -> Option<&'static mut Row> {
 /// A call returns that was not seen to begin: it was under way before tracing, or it is a new thread's
 /// first return, from the call that made it. A command's tree is followed from its first instruction.
 #[inline(always)]
-fn unseen(ctx: &RawTracePointContext) {
+fn unseen(ctx: &(impl Exit + EbpfContext)) {
     if FILTER_TREE.load() != 0 || filter::wanted().is_none() {
         return;
     }
-    let number = syscall::number(ctx.arg(0));
-    let new_thread = ctx.arg::<u64>(1) == 0 && FORK_CALLS.load().contains(&number);
+    let number = ctx.number();
+    let new_thread = ctx.result() == 0 && FORK_CALLS.load().contains(&number);
     if !new_thread {
         lost(Loss::InFlight);
         debug!(ctx, "call {} was under way when tracing began", number);

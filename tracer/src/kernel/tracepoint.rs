@@ -73,6 +73,11 @@ pub struct Format {
 }
 
 impl Format {
+    /// The field of this name.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
     /// The fields of this event's own: all have a type, flags, a preemption count and a pid before.
     pub fn own_fields(&self) -> impl Iterator<Item = &Field> {
         self.fields

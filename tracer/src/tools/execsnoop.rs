@@ -56,14 +56,14 @@ impl Options {
 }
 
 /// What execsnoop attaches to.
-pub fn hooks(_kernel: &Kernel) -> anyhow::Result<Vec<Choice>> {
+pub fn hooks(kernel: &Kernel) -> anyhow::Result<Vec<Choice>> {
     let choice = |purpose, program, name| {
         Choice::only(purpose, Attachment::new(program, Hook::RawTracepoint(name)))
     };
     Ok(vec![
         choice("a program is run", "process_exec", "sched_process_exec"),
         choice("a process ends", "process_exit", "sched_process_exit"),
-        choice("an exec fails (with -x)", "sys_exit", "sys_exit"),
+        syscall::exit(kernel, "an exec fails (with -x)"),
     ])
 }
 
@@ -111,7 +111,7 @@ impl Tool for Execsnoop {
         let (exits, failures) = (!self.options.no_exits, self.options.failures);
         plan.attachments.retain(|attachment| match attachment.program {
             "process_exit" => exits,
-            "sys_exit" => failures,
+            "sys_exit" | "sys_exit_event" => failures,
             _ => true,
         });
         let calls = ["execve", "execveat"];

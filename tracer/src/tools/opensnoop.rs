@@ -15,13 +15,12 @@ use crate::{
     glob::Glob,
     kernel::{
         Kernel,
-        plan::{Attachment, Choice, Global, Plan},
+        plan::{Choice, Global, Plan},
         session::read_u64,
         syscalls::{Abi, errno},
     },
     names::Names,
     objects,
-    probe::Hook,
     report::{Column, Event, Role, Schema, Unit, Value},
 };
 
@@ -81,9 +80,8 @@ impl Wanted {
 }
 
 /// What opensnoop attaches to.
-pub fn hooks(_kernel: &Kernel) -> anyhow::Result<Vec<Choice>> {
-    let attachment = Attachment::new("sys_exit", Hook::RawTracepoint("sys_exit"));
-    Ok(vec![Choice::only("an open returns", attachment)])
+pub fn hooks(kernel: &Kernel) -> anyhow::Result<Vec<Choice>> {
+    Ok(vec![syscall::exit(kernel, "an open returns")])
 }
 
 fn schema(show_flags: bool) -> Schema {

@@ -20,13 +20,12 @@ use crate::{
     cli::Common,
     kernel::{
         Kernel,
-        plan::{Attachment, Choice, Global, Plan},
+        plan::{Choice, Global, Plan},
         session::{Session, read_u64},
         syscalls::{self, Abi, errno},
     },
     names::Names,
     objects,
-    probe::Hook,
     report::{Column, Item, Role, Schema, Table, Unit, Value},
 };
 
@@ -154,16 +153,12 @@ fn call_name(index: u64) -> String {
 }
 
 /// What syscount attaches to.
-pub fn hooks(_kernel: &Kernel) -> anyhow::Result<Vec<Choice>> {
-    Ok(vec![enter(), exit()])
+pub fn hooks(kernel: &Kernel) -> anyhow::Result<Vec<Choice>> {
+    Ok(vec![syscall::enter(kernel), exit(kernel)])
 }
 
-fn enter() -> Choice {
-    Choice::only("a system call begins", Attachment::new("sys_enter", Hook::RawTracepoint("sys_enter")))
-}
-
-fn exit() -> Choice {
-    Choice::only("a system call returns", Attachment::new("sys_exit", Hook::RawTracepoint("sys_exit")))
+fn exit(kernel: &Kernel) -> Choice {
+    syscall::exit(kernel, "a system call returns")
 }
 
 fn schema(by: By, count_only: bool) -> Schema {
@@ -260,11 +255,11 @@ impl Tool for Syscount {
                 Global::u32("FAILED_WITH", self.options.errno.unwrap_or(0)),
             ],
             facts: facts(kernel)?,
-            attachments: enter().attachments(kernel)?,
+            attachments: syscall::enter(kernel).attachments(kernel)?,
             ..Plan::default()
         };
         if !self.options.count_only {
-            plan.attachments.extend(exit().attachments(kernel)?);
+            plan.attachments.extend(exit(kernel).attachments(kernel)?);
             starts::plan(&mut plan, kernel)?;
         }
         match self.by {
