@@ -169,3 +169,28 @@ fn compat_call(number: i64, first: i64, second: i64) -> i64 {
 fn compat_call(_number: i64, _first: i64, _second: i64) -> i64 {
     -i64::from(libc::ENOSYS)
 }
+
+/// `timed-calls N [--cpu CPU]`: N calls, and the nanoseconds that each took, on standard output.
+pub fn timed_calls(arguments: &[&str]) {
+    if let Some(cpu) = flag(arguments, "--cpu") {
+        pin(cpu.parse().expect("CPU"));
+    }
+    let times = number(arguments, 0);
+    getppid(times / 10);
+    let begin = Instant::now();
+    getppid(times);
+    println!("{:.1}", begin.elapsed().as_nanos() as f64 / times as f64);
+}
+
+/// `timed-opens N [--cpu CPU]`: N opens of what is not there, and how many a second, on standard output.
+pub fn timed_opens(arguments: &[&str]) {
+    if let Some(cpu) = flag(arguments, "--cpu") {
+        pin(cpu.parse().expect("CPU"));
+    }
+    let begin = Instant::now();
+    failing_opens(arguments);
+    println!(
+        "{:.0}",
+        number(arguments, 0) as f64 / begin.elapsed().as_secs_f64()
+    );
+}

@@ -3,6 +3,7 @@
 mod calls;
 mod execs;
 mod files;
+mod floor;
 mod functions;
 mod processes;
 
@@ -40,6 +41,9 @@ pub fn run(words: &[String]) -> ExitCode {
         "exec-quotes" => execs::quotes(),
         "functions" => functions::functions(arguments),
         "recursion" => functions::recursion(arguments),
+        "timed-calls" => calls::timed_calls(arguments),
+        "timed-opens" => calls::timed_opens(arguments),
+        "empty-programs" => floor::empty_programs(arguments),
         "nothing" => {}
         _ => return usage(&format!("there is no workload {name}")),
     }

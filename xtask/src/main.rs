@@ -1,5 +1,6 @@
 //! What there is to do around tracer: set up, build, run, test, virtual machines, packages.
 
+mod bench;
 mod build;
 mod dist;
 mod packages;
@@ -34,6 +35,8 @@ enum Command {
     Test(test::Options),
     /// Run a command as root in a virtual machine with another kernel
     Vm(vm::Options),
+    /// Measure the program beside its peers: start-up, memory, cost of each event
+    Bench(bench::Options),
     /// Make the static program, a .deb and a tarball
     Dist,
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Run(options) => return run::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Vm(options) => vm::run(&options),
+        Command::Bench(options) => bench::run(&options),
         Command::Dist => dist::run(),
     };
     match result {

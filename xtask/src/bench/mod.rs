@@ -1,0 +1,332 @@
+//! Measurements, side by side in one run: machines are noisy, and only what was taken together compares.
+//!
+//! Every figure is the median of some rounds, with the least and the largest. Rounds go through all tracers in
+//! turn, so that a slow spell meets all of them.
+
+mod background;
+mod figure;
+
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use crate::{
+    build,
+    process::{cargo, find, is_root, output, run as run_command, say, target},
+};
+
+use background::Background;
+use figure::{Figure, Table};
+
+/// Flags of `bench`.
+#[derive(Args)]
+pub struct Options {
+    /// Rounds of each measurement
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+}
+
+/// A tracer, and the words that have it do one thing.
+struct Contender {
+    name: &'static str,
+    words: Vec<String>,
+}
+
+/// The programs that take part.
+struct Programs {
+    tracer: PathBuf,
+    e2e: PathBuf,
+}
+
+/// `cargo xtask bench`.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    if !is_root() {
+        bail!("measuring needs root: run it by sudo");
+    }
+    build::objects()?;
+    let programs = programs()?;
+    for peer in ["bpftrace", "strace", "perf"] {
+        if find(peer).is_none() {
+            say(format!("{peer} is not installed: left out"));
+        }
+    }
+    start(&programs, options.rounds)?.print();
+    attach(&programs, options.rounds)?.print();
+    per_call(&programs, options.rounds)?.print();
+    stream(&programs, options.rounds)?.print();
+    let bytes = programs.tracer.metadata()?.len();
+    println!("size of the program: {:.2} MB", bytes as f64 / 1e6);
+    Ok(())
+}
+
+fn programs() -> anyhow::Result<Programs> {
+    let tracer = build::program(true)?;
+    let mut command = cargo();
+    command.args(["build", "--quiet", "--release", "--package", "tracer-tests"]);
+    run_command(&mut command)?;
+    Ok(Programs {
+        tracer,
+        e2e: target().join("release/e2e"),
+    })
+}
+
+fn contender(name: &'static str, words: &[&str]) -> Contender {
+    Contender {
+        name,
+        words: words.iter().map(|word| (*word).to_owned()).collect(),
+    }
+}
+
+impl Contender {
+    fn is_there(&self) -> bool {
+        let program = &self.words[0];
+        program.contains('/') || find(program).is_some()
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.words[0]);
+        command.args(&self.words[1..]).stdin(Stdio::null());
+        command
+    }
+}
+
+/// Those whose programs are installed.
+fn present(contenders: Vec<Contender>) -> Vec<Contender> {
+    contenders.into_iter().filter(Contender::is_there).collect()
+}
+
+/// Takes a figure of each contender in each round.
+fn measure(
+    title: &'static str,
+    unit: &'static str,
+    contenders: &[Contender],
+    rounds: u32,
+    mut take: impl FnMut(&Contender) -> anyhow::Result<f64>,
+) -> anyhow::Result<Table> {
+    let mut taken: Vec<Vec<f64>> = contenders.iter().map(|_| Vec::new()).collect();
+    for _ in 0..rounds {
+        for (contender, taken) in contenders.iter().zip(&mut taken) {
+            taken.push(take(contender).with_context(|| format!("measuring {}", contender.name))?);
+        }
+    }
+    let figures = contenders.iter().zip(taken);
+    let figures = figures
+        .map(|(contender, taken)| Figure::of(contender.name, taken))
+        .collect();
+    Ok(Table {
+        title,
+        unit,
+        figures,
+    })
+}
+
+fn start(programs: &Programs, rounds: u32) -> anyhow::Result<Table> {
+    let tracer = programs.tracer.display().to_string();
+    let contenders = present(vec![
+        contender("true, alone", &["true"]),
+        contender(
+            "tracer syscount -c -- true",
+            &[&tracer, "syscount", "-c", "--", "true"],
+        ),
+        contender(
+            "tracer syscount -- true",
+            &[&tracer, "syscount", "--", "true"],
+        ),
+        contender("strace -c true", &["strace", "-c", "true"]),
+        contender(
+            "bpftrace BEGIN exit",
+            &["bpftrace", "-e", "BEGIN { exit() }"],
+        ),
+    ]);
+    measure("start to exit", "ms", &contenders, rounds, |contender| {
+        let begin = Instant::now();
+        output(&mut contender.command())?;
+        Ok(begin.elapsed().as_secs_f64() * 1e3)
+    })
+}
+
+/// Tracers that count every call by its number, and what they say when they are attached.
+fn counters(programs: &Programs) -> Vec<(Contender, &'static str)> {
+    let tracer = programs.tracer.display().to_string();
+    let count = "tracepoint:raw_syscalls:sys_enter { @[args->id] = count(); }";
+    vec![
+        (
+            contender("tracer syscount -c", &[&tracer, "syscount", "-c", "-v"]),
+            "attached:",
+        ),
+        (
+            contender("tracer syscount", &[&tracer, "syscount", "-v"]),
+            "attached:",
+        ),
+        (
+            contender("bpftrace count by id", &["bpftrace", "-e", count]),
+            "Attaching",
+        ),
+    ]
+}
+
+fn attach(programs: &Programs, rounds: u32) -> anyhow::Result<Table> {
+    let counters = counters(programs);
+    let signs: Vec<(&str, &str)> = counters
+        .iter()
+        .map(|(contender, sign)| (contender.name, *sign))
+        .collect();
+    let contenders = present(
+        counters
+            .into_iter()
+            .map(|(contender, _)| contender)
+            .collect(),
+    );
+    let mut memory: Vec<(&'static str, f64)> = Vec::new();
+    let mut table = measure("exec to attached", "ms", &contenders, rounds, |contender| {
+        let sign = signs
+            .iter()
+            .find(|(name, _)| *name == contender.name)
+            .map_or("", |(_, sign)| sign);
+        let begin = Instant::now();
+        let background = Background::start(&mut contender.command(), sign)?;
+        let elapsed = begin.elapsed().as_secs_f64() * 1e3;
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        memory.push((contender.name, background.memory_mb()?));
+        background.end()?;
+        Ok(elapsed)
+    })?;
+    for contender in &contenders {
+        let taken = memory
+            .iter()
+            .filter(|(name, _)| *name == contender.name)
+            .map(|(_, mb)| *mb)
+            .collect();
+        table.figures.push(Figure::of_memory(contender.name, taken));
+    }
+    Ok(table)
+}
+
+/// Calls of each timing.
+const CALLS: &str = "2000000";
+
+fn per_call(programs: &Programs, rounds: u32) -> anyhow::Result<Table> {
+    let (tracer, e2e) = (
+        programs.tracer.display().to_string(),
+        programs.e2e.display().to_string(),
+    );
+    let latency = "tracepoint:raw_syscalls:sys_enter { @start[tid] = nsecs; } \
+                   tracepoint:raw_syscalls:sys_exit /@start[tid]/ \
+                   { @[args->id] = hist(nsecs - @start[tid]); delete(@start[tid]); }";
+    let count = "tracepoint:raw_syscalls:sys_enter { @[args->id] = count(); }";
+    let contenders = present(vec![
+        contender("nothing", &["true"]),
+        contender(
+            "an empty program on sys_enter",
+            &[&e2e, "workload", "empty-programs", "sys_enter"],
+        ),
+        contender("tracer syscount -c", &[&tracer, "syscount", "-c", "-v"]),
+        contender("bpftrace count by id", &["bpftrace", "-e", count]),
+        contender(
+            "empty programs on both ends",
+            &[&e2e, "workload", "empty-programs", "sys_enter", "sys_exit"],
+        ),
+        contender("tracer syscount", &[&tracer, "syscount", "-v"]),
+        contender("bpftrace histogram by id", &["bpftrace", "-e", latency]),
+        contender(
+            "perf trace -s -a",
+            &["perf", "trace", "-s", "-a", "-o", "/dev/null"],
+        ),
+    ]);
+    let time = || -> anyhow::Result<f64> {
+        let mut command = Command::new(&programs.e2e);
+        let ns = output(command.args(["workload", "timed-calls", CALLS, "--cpu", "1"]))?;
+        Ok(String::from_utf8_lossy(&ns).trim().parse()?)
+    };
+    let mut table = measure(
+        "a system call (getppid), traced",
+        "ns",
+        &contenders,
+        rounds,
+        |contender| {
+            if contender.words[0] == "true" {
+                return time();
+            }
+            let sign = match contender.words[0].as_str() {
+                "bpftrace" => "Attaching",
+                "perf" => "",
+                _ => "attached:",
+            };
+            let background = Background::start(&mut contender.command(), sign)?;
+            // What says nothing, or says it early, gets time to attach.
+            if sign != "attached:" {
+                std::thread::sleep(std::time::Duration::from_millis(700));
+            }
+            let ns = time();
+            background.end()?;
+            ns
+        },
+    )?;
+    if find("strace").is_some() {
+        table.figures.push(strace(programs, rounds)?);
+    }
+    Ok(table)
+}
+
+/// strace stops the program at each call: it gets fewer of them.
+fn strace(programs: &Programs, rounds: u32) -> anyhow::Result<Figure> {
+    let taken = (0..rounds.min(3)).map(|_| {
+        let mut command = Command::new("strace");
+        command.args(["-c", "-o", "/dev/null"]).arg(&programs.e2e);
+        let ns = output(command.args(["workload", "timed-calls", "50000", "--cpu", "1"]))?;
+        Ok(String::from_utf8_lossy(&ns).trim().parse()?)
+    });
+    Ok(Figure::of(
+        "strace -c",
+        taken.collect::<anyhow::Result<Vec<f64>>>()?,
+    ))
+}
+
+/// Opens that one thread makes as fast as it can, each shown as a line of JSON.
+fn stream(programs: &Programs, rounds: u32) -> anyhow::Result<Table> {
+    const OPENS: &str = "1000000";
+    let tracer = programs.tracer.display().to_string();
+    let contenders = present(vec![
+        contender("not traced", &["true"]),
+        contender(
+            "tracer opensnoop, every event",
+            &[&tracer, "opensnoop", "-f", "json", "-v", "-o"],
+        ),
+    ]);
+    let mut lost = 0;
+    let table = measure(
+        "opens a second of one thread",
+        "/s",
+        &contenders,
+        rounds,
+        |contender| {
+            let rate = || -> anyhow::Result<f64> {
+                let mut command = Command::new(&programs.e2e);
+                let rate = output(command.args(["workload", "timed-opens", OPENS, "--cpu", "1"]))?;
+                Ok(String::from_utf8_lossy(&rate).trim().parse()?)
+            };
+            if contender.words[0] == "true" {
+                return rate();
+            }
+            let file = target().join(format!("bench-stream-{}", std::process::id()));
+            let background = Background::start(contender.command().arg(&file), "attached:")?;
+            let rate = rate();
+            background.end()?;
+            let text = std::fs::read_to_string(&file)?;
+            std::fs::remove_file(&file)?;
+            let seen = text
+                .lines()
+                .filter(|line| line.contains("/no/such/file"))
+                .count();
+            lost += OPENS.parse::<usize>()? - seen;
+            rate
+        },
+    )?;
+    println!("events lost in all rounds: {lost}");
+    Ok(table)
+}
