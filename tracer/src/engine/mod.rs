@@ -27,6 +27,7 @@ use crate::{
     tools::{Context, Setup, Tool},
 };
 
+use crate::kernel::sys::Undisturbed;
 use command::Held;
 use follow::Follow;
 use records::Records;
@@ -184,6 +185,7 @@ impl Run {
 
     fn housekeeping(&mut self) -> anyhow::Result<()> {
         self.kernel_logs.iter_mut().for_each(EbpfLogger::flush);
+        let _undisturbed = Undisturbed::begin();
         let (tool, mut context) = self.context();
         tool.tick(&mut context)
     }
@@ -201,8 +203,10 @@ impl Run {
 
     fn report(&mut self, last: bool) -> anyhow::Result<()> {
         let span = self.reported.elapsed();
+        let undisturbed = Undisturbed::begin();
         let (tool, mut context) = self.context();
         let items = tool.report(&mut context)?;
+        drop(undisturbed);
         self.reported = Instant::now();
         let report = Report {
             tool: self.name,

@@ -539,6 +539,35 @@ pub fn pidfd_open(pid: u32) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
+/// While this lives, the calling thread yields its processor to real-time tasks only.
+///
+/// Reading a map keeps programs on events from running on that processor (`bpf_disable_instrumentation` of
+/// `include/linux/bpf.h`). Were the thread preempted in it, events of other tasks would be left out until it
+/// runs again: counted as such, but left out.
+pub struct Undisturbed(());
+
+impl Undisturbed {
+    /// Begins. Without the right to do so nothing changes.
+    pub fn begin() -> Self {
+        set_scheduler(libc::SCHED_FIFO, 1);
+        Self(())
+    }
+}
+
+impl Drop for Undisturbed {
+    fn drop(&mut self) {
+        set_scheduler(libc::SCHED_OTHER, 0);
+    }
+}
+
+fn set_scheduler(policy: i32, priority: i32) {
+    let parameter = libc::sched_param {
+        sched_priority: priority,
+    };
+    // SAFETY: the parameter lives through the call; 0 is the calling thread.
+    unsafe { libc::sched_setscheduler(0, policy, &parameter) };
+}
+
 /// Lines and columns of the terminal that standard output is; 24 and 80 where that cannot be told.
 pub fn terminal_size() -> (usize, usize) {
     let mut size = libc::winsize {
