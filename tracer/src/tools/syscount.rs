@@ -72,7 +72,7 @@ pub struct Options {
     #[arg(short, long, value_name = "ERRNO", value_parser = parse_errno)]
     pub errno: Option<u32>,
 
-    /// Only count, as the calls begin: no errors, no times, at a third of the cost
+    /// Only count, as the calls begin: no errors, no times, cheaper
     #[arg(short, long, conflicts_with_all = ["failures", "errno", "hist"])]
     pub count_only: bool,
 
