@@ -7,6 +7,7 @@ mod exec;
 mod filters;
 mod function;
 mod loss;
+mod machine;
 mod open;
 mod output;
 mod syscount;
@@ -23,6 +24,7 @@ pub fn all() -> Vec<Test> {
         exec::tests(),
         function::tests(),
         loss::tests(),
+        machine::tests(),
         clean::tests(),
         bad_input::tests(),
         output::tests(),

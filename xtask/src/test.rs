@@ -254,7 +254,9 @@ fn guests(programs: &Programs, options: &Options) -> anyhow::Result<Counts> {
         "end-to-end tests in virtual machines: {}",
         names.join(", ")
     ));
-    let waiting = Mutex::new(names.iter().zip(kernels).collect::<Vec<_>>().into_iter());
+    // The newest first: they take longest, and the others fit in beside them.
+    let waiting: Vec<_> = names.iter().zip(kernels).rev().collect();
+    let waiting = Mutex::new(waiting.into_iter());
     let total = Mutex::new(Counts::default());
     // Two at a time: each has a processor of its own on the smallest of machines.
     std::thread::scope(|scope| {
