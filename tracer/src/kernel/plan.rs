@@ -56,6 +56,10 @@ impl Choice {
 
     /// The programs of the first alternative that this kernel has.
     pub fn attachments(&self, kernel: &Kernel) -> anyhow::Result<Vec<Attachment>> {
+        // Where there is only one, attaching is the last word; looking first would only take time.
+        if let [only] = self.alternatives.as_slice() {
+            return Ok(only.clone());
+        }
         match self.take(kernel) {
             Ok(index) => Ok(self.alternatives[index].clone()),
             Err(reasons) => {

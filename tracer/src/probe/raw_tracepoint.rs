@@ -5,18 +5,24 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use super::{Failure, c_string};
 use crate::kernel::{Kernel, sys};
 
-/// Whether the kernel has a tracepoint of this name, in whatever category. Told by tracefs, and where that
-/// cannot be read by the type `btf_trace_<name>` that every tracepoint has.
+/// Whether the kernel has a tracepoint of this name, in whatever category. Told by the type
+/// `btf_trace_<name>` that every built-in tracepoint has, and by tracefs, which knows those of modules, too.
 pub(super) fn available(kernel: &Kernel, name: &str) -> Result<(), String> {
-    if let Ok(tracefs) = kernel.tracefs()
-        && let Ok(Some(_)) = tracefs.category_of(name)
+    let btf = kernel.btf().map_err(|error| format!("{error:#}"));
+    if btf
+        .as_ref()
+        .is_ok_and(|btf| btf.raw_tracepoint(name).is_some())
     {
         return Ok(());
     }
-    let btf = kernel.btf().map_err(|error| format!("{error:#}"))?;
-    match btf.raw_tracepoint(name) {
-        Some(_) => Ok(()),
-        None => Err(format!("this kernel has no tracepoint {name}")),
+    match kernel.tracefs().map(|tracefs| tracefs.category_of(name)) {
+        Ok(Ok(Some(_))) => Ok(()),
+        Ok(Ok(None)) => Err(format!("this kernel has no tracepoint {name}")),
+        Ok(Err(error)) => Err(error.to_string()),
+        // Without tracefs the types have the last word.
+        Err(_) => Err(btf
+            .err()
+            .unwrap_or_else(|| format!("this kernel has no tracepoint {name}"))),
     }
 }
 
