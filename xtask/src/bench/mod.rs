@@ -50,7 +50,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     build::objects()?;
     let programs = programs()?;
-    for peer in ["bpftrace", "strace", "perf"] {
+    for peer in ["bpftrace", "strace"] {
         if find(peer).is_none() {
             say(format!("{peer} is not installed: left out"));
         }
@@ -233,10 +233,6 @@ fn per_call(programs: &Programs, rounds: u32) -> anyhow::Result<Table> {
         ),
         contender("tracer syscount", &[&tracer, "syscount", "-v"]),
         contender("bpftrace histogram by id", &["bpftrace", "-e", latency]),
-        contender(
-            "perf trace -s -a",
-            &["perf", "trace", "-s", "-a", "-o", "/dev/null"],
-        ),
     ]);
     let time = || -> anyhow::Result<f64> {
         let mut command = Command::new(&programs.e2e);
@@ -254,7 +250,6 @@ fn per_call(programs: &Programs, rounds: u32) -> anyhow::Result<Table> {
             }
             let sign = match contender.words[0].as_str() {
                 "bpftrace" => "Attaching",
-                "perf" => "",
                 _ => "attached:",
             };
             let background = Background::start(&mut contender.command(), sign)?;
