@@ -5,11 +5,7 @@
 //! the driver (`block_rq_issue`), perhaps taken back (`block_rq_requeue`) or swallowed by its neighbour
 //! (`block_rq_merge`), and completes in one or more parts (`block_rq_complete`).
 
-use aya_ebpf::{
-    helpers::{bpf_get_current_comm, bpf_ktime_get_ns},
-    macros::map,
-    maps::HashMap,
-};
+use aya_ebpf::{helpers::bpf_get_current_comm, macros::map, maps::HashMap};
 use tracer_common::{
     block::{Io, OPERATION_MASK},
     loss::Loss,
@@ -46,17 +42,11 @@ constants! {
 #[map]
 static REQUESTS: HashMap<u64, Io> = HashMap::with_max_entries(1, 0);
 
-#[inline(always)]
-fn now() -> u64 {
-    // SAFETY: the helper takes no argument.
-    unsafe { bpf_ktime_get_ns() }
-}
-
 /// A request enters the queue.
 #[inline(always)]
 pub fn queued(request: u64) {
     let Some(mut io) = begin(request) else { return };
-    io.queued = now();
+    io.queued = task::now();
     keep(request, &io);
 }
 
@@ -68,14 +58,14 @@ pub fn issued(request: u64) {
         let io = unsafe { &mut *io };
         if WATCH_QUEUE.load() != 0 {
             describe(request, io);
-            io.issued = now();
+            io.issued = task::now();
             return;
         }
     }
     // A request that completed unseen may have left an entry: it is written over.
     let Some(mut io) = begin(request) else { return };
     describe(request, &mut io);
-    io.issued = now();
+    io.issued = task::now();
     keep(request, &io);
 }
 
@@ -111,7 +101,7 @@ pub fn completed(request: u64, error: i32, bytes: u32, take: impl FnOnce(&Io)) {
     // SAFETY: as in `issued`; the entry is removed only below.
     let io = unsafe { &mut *io };
     if io.wanted != 0 && (io.issued != 0 || io.queued != 0) {
-        io.completed = now();
+        io.completed = task::now();
         io.error = error;
         take(io);
     }

@@ -1,6 +1,8 @@
 //! Facts of the running task.
 
-use aya_ebpf::helpers::{bpf_get_current_cgroup_id, bpf_get_current_task, bpf_probe_read_kernel};
+use aya_ebpf::helpers::{
+    bpf_get_current_cgroup_id, bpf_get_current_task, bpf_ktime_get_ns, bpf_probe_read_kernel,
+};
 
 constants! {
     /// Byte offset of `task_struct.cgroups`.
@@ -18,6 +20,13 @@ constants! {
     OFFSET_KN_ID: u32 = 0;
     /// 1 on a host whose containers are told apart by cgroup v1.
     CGROUP_V1: u32 = 0;
+}
+
+/// The time: nanoseconds of `CLOCK_MONOTONIC`.
+#[inline(always)]
+pub fn now() -> u64 {
+    // SAFETY: the helper takes no argument.
+    unsafe { bpf_ktime_get_ns() }
 }
 
 /// Reads a `T` at `base + offset` in kernel memory; `None` where it cannot be read.

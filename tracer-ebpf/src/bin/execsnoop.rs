@@ -8,8 +8,7 @@
 
 use aya_ebpf::{
     helpers::{
-        bpf_get_current_comm, bpf_get_current_task, bpf_get_current_uid_gid, bpf_ktime_get_ns,
-        bpf_probe_read_user,
+        bpf_get_current_comm, bpf_get_current_task, bpf_get_current_uid_gid, bpf_probe_read_user,
         generated::{bpf_probe_read_user as probe_read_user, bpf_probe_read_user_str},
     },
     macros::{map, raw_tracepoint, tracepoint},
@@ -73,12 +72,6 @@ static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 static EXECS: HashMap<u32, u64> = HashMap::with_max_entries(1, 0);
 
 #[inline(always)]
-fn now() -> u64 {
-    // SAFETY: the helper takes no argument.
-    unsafe { bpf_ktime_get_ns() }
-}
-
-#[inline(always)]
 fn current() -> u64 {
     // SAFETY: the helper takes no argument.
     unsafe { bpf_get_current_task() }
@@ -96,7 +89,7 @@ fn scratch() -> Option<&'static mut Scratch> {
 fn describe(task: Task, kind: Kind) -> Exec {
     let parent = task::read::<u64>(current(), OFFSET_TASK_PARENT.load());
     Exec {
-        time: now(),
+        time: task::now(),
         cgroup: task::cgroup_id(),
         kind: kind as u32,
         tgid: task.tgid,

@@ -3,18 +3,13 @@
 #![no_std]
 #![no_main]
 
-use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::kprobe, programs::ProbeContext};
+use aya_ebpf::{macros::kprobe, programs::ProbeContext};
 use tracer_common::function::{Frame, Identify};
 use tracer_ebpf::{
     aggregate, filter, frames,
     function::{self, IDENTIFY},
+    task,
 };
-
-#[inline(always)]
-fn now() -> u64 {
-    // SAFETY: the helper takes no argument.
-    unsafe { bpf_ktime_get_ns() }
-}
 
 #[kprobe]
 pub fn function_entry(ctx: ProbeContext) -> u32 {
@@ -24,7 +19,7 @@ pub fn function_entry(ctx: ProbeContext) -> u32 {
         frames::push(
             task.tid,
             Frame {
-                time: now(),
+                time: task::now(),
                 index: u64::from(index),
                 stack: function::stack_pointer(&ctx),
             },
@@ -41,7 +36,7 @@ pub fn function_return(ctx: ProbeContext) -> u32 {
     } else {
         None
     };
-    let end = now();
+    let end = task::now();
     if let Some(frame) = frames::pop(filter::current().tid, index)
         && let Some(row) = aggregate::row(aggregate::row_of(frame.index), frame.index)
     {

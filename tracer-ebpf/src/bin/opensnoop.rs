@@ -9,7 +9,7 @@
 
 use aya_ebpf::{
     helpers::{
-        bpf_get_current_comm, bpf_get_current_task, bpf_get_current_uid_gid, bpf_ktime_get_ns,
+        bpf_get_current_comm, bpf_get_current_task, bpf_get_current_uid_gid,
         generated::{bpf_probe_read_kernel_str, bpf_probe_read_user_str},
     },
     macros::{map, raw_tracepoint, tracepoint},
@@ -148,8 +148,7 @@ fn opened(task: Task, regs: u64, call: u32, compat: bool, result: i64) {
     let path = syscall::argument(regs, at_folder as usize, compat);
     let flags = syscall::argument(regs, at_folder as usize + 1, compat);
     scratch.open = Open {
-        // SAFETY: the helper takes no argument.
-        time: unsafe { bpf_ktime_get_ns() },
+        time: task::now(),
         cgroup: task::cgroup_id(),
         flags: match call {
             1 => (O_CREAT | O_WRONLY | O_TRUNC) as u64,

@@ -8,7 +8,6 @@
 
 use aya_ebpf::{
     EbpfContext,
-    helpers::bpf_ktime_get_ns,
     macros::{map, raw_tracepoint, tracepoint},
     maps::{Array, PerCpuArray},
     programs::{RawTracePointContext, TracePointContext},
@@ -87,8 +86,7 @@ fn enter(task: Task, number: u64) {
     if EXIT_CALLS.load().contains(&index) {
         return untimed(task, index);
     }
-    // SAFETY: the helper takes no argument.
-    let time = unsafe { bpf_ktime_get_ns() };
+    let time = task::now();
     starts::begin(
         task.tid,
         Start {
@@ -175,8 +173,7 @@ fn returned(ctx: &(impl Exit + EbpfContext)) {
 
 #[inline(always)]
 fn exit(task: Task, start: Start, result: i64) {
-    // SAFETY: the helper takes no argument.
-    let duration = unsafe { bpf_ktime_get_ns() } - start.time;
+    let duration = task::now() - start.time;
     let errno = if (-4095..0).contains(&result) {
         -result as u32
     } else {

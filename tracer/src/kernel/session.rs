@@ -169,3 +169,8 @@ impl Drop for Session {
 pub fn read_u64(bytes: &[u8]) -> u64 {
     u64::from_ne_bytes(bytes[..8].try_into().expect("8 bytes"))
 }
+
+/// The same of 4 bytes.
+pub fn read_u32(bytes: &[u8]) -> u32 {
+    u32::from_ne_bytes(bytes[..4].try_into().expect("4 bytes"))
+}

@@ -314,17 +314,6 @@ pub fn prog_info(program: BorrowedFd<'_>) -> Result<bpf_prog_info> {
     Ok(info)
 }
 
-/// Runs a raw tracepoint program once with these arguments, and gives its return value. Linux 5.10.
-pub fn prog_test_run(program: BorrowedFd<'_>, args: &[u64]) -> Result<u32> {
-    let mut attr = zeroed_attr();
-    attr.test.prog_fd = program.as_raw_fd() as u32;
-    attr.test.ctx_in = args.as_ptr() as u64;
-    attr.test.ctx_size_in = size_of_val(args) as u32;
-    bpf(bpf_cmd::BPF_PROG_TEST_RUN, "BPF_PROG_TEST_RUN", &mut attr)?;
-    // SAFETY: the kernel has written the program's return value to this member.
-    Ok(unsafe { attr.test.retval })
-}
-
 /// Attaches to a tracepoint's raw arguments. Detached when the descriptor is closed.
 pub fn raw_tracepoint_open(program: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
     let mut attr = zeroed_attr();

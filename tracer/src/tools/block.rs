@@ -9,7 +9,7 @@ use crate::{
     kernel::{
         Kernel,
         plan::{Attachment, Choice, Global, Plan},
-        session::read_u64,
+        session::{read_u32, read_u64},
     },
     probe::Hook,
     report::Value,
@@ -218,7 +218,7 @@ fn title_case(name: &str) -> String {
 /// Takes a request apart by the layout of [`Io`].
 pub fn read_io(bytes: &[u8]) -> Io {
     let word = |at: usize| read_u64(&bytes[at..]);
-    let half = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
+    let half = |at: usize| read_u32(&bytes[at..]);
     Io {
         queued: word(0),
         issued: word(8),

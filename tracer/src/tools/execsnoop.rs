@@ -15,7 +15,7 @@ use crate::{
     kernel::{
         Kernel,
         plan::{Attachment, Choice, Global, Plan},
-        session::read_u64,
+        session::{read_u32, read_u64},
         syscalls::{Abi, errno},
     },
     names::Names,
@@ -171,7 +171,7 @@ const OFFSETS: [(&str, &str, &str); 9] = [
 /// Takes an event apart by the layout of [`Exec`]: the struct, and the strings behind it.
 fn read_exec(bytes: &[u8]) -> (Exec, &[u8]) {
     let word = |at: usize| read_u64(&bytes[at..]);
-    let half = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
+    let half = |at: usize| read_u32(&bytes[at..]);
     let exec = Exec {
         time: word(0),
         cgroup: word(8),

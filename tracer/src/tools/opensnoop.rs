@@ -16,7 +16,7 @@ use crate::{
     kernel::{
         Kernel,
         plan::{Choice, Global, Plan},
-        session::read_u64,
+        session::{read_u32, read_u64},
         syscalls::{Abi, errno},
     },
     names::Names,
@@ -186,7 +186,7 @@ const OFFSETS: [(&str, &str, &str); 15] = [
 /// Takes an event apart by the layout of [`Open`]: the struct, and the strings behind it.
 fn read_open(bytes: &[u8]) -> (Open, &[u8]) {
     let word = |at: usize| read_u64(&bytes[at..]);
-    let half = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
+    let half = |at: usize| read_u32(&bytes[at..]);
     let open = Open {
         time: word(0),
         cgroup: word(8),
