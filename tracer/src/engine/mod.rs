@@ -33,6 +33,10 @@ use follow::Follow;
 use records::Records;
 use stop::{End, Signals, Stop};
 
+/// How often a tool may look after its tables: often enough that ten thousand new processes a second find
+/// room in them.
+const HOUSEKEEPING: Duration = Duration::from_millis(100);
+
 /// Runs a tool to its end. A closed output is an end, not an error.
 pub fn run(name: &'static str, common: &Common, tool: Box<dyn Tool>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -137,7 +141,7 @@ impl Run {
     }
 
     async fn until_the_end(mut self) -> anyhow::Result<()> {
-        let mut housekeeping = every(Instant::now(), Duration::from_secs(1));
+        let mut housekeeping = every(Instant::now(), HOUSEKEEPING);
         let end = loop {
             select! {
                 biased;

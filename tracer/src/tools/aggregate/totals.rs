@@ -1,7 +1,11 @@
 //! Many keys, such as processes, of which most may be gone before the end: what the kernel has counted
-//! for those is taken over here every second, so that there is room for others.
+//! for those is taken over here every second, and sooner where the kernel's table fills, so that there is
+//! room for others.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use tracer_common::{
     COMM_BYTES,
@@ -34,12 +38,19 @@ pub struct NamedTally {
 /// Keys that are gone and remembered, at most; beyond, they are added up under [`None`].
 const GONE_MAX: usize = 100_000;
 
+/// How often keys that are gone are looked for, where there is plenty of room.
+const TAKE_OVER_PERIOD: Duration = Duration::from_secs(1);
+
+/// One of so many entries in use is plenty of room still.
+const ROOMY: u32 = 8;
+
 /// Room for slots, for each key. Short-lived processes hit few, busy ones some hundred.
 const SLOTS_PER_KEY: u32 = 16;
 
 /// Totals of many keys.
 pub struct Totals {
     keys: u32,
+    taken_over: Instant,
     gone: BTreeMap<Option<u64>, NamedTally>,
     last: BTreeMap<Option<u64>, NamedTally>,
 }
@@ -49,6 +60,7 @@ impl Totals {
     pub fn new(keys: u32) -> Self {
         Self {
             keys,
+            taken_over: Instant::now(),
             gone: BTreeMap::new(),
             last: BTreeMap::new(),
         }
@@ -87,12 +99,16 @@ impl Totals {
     }
 
     /// Shows every key to `is_gone`, and takes over what was counted for those that will never be counted
-    /// again.
+    /// again. Does nothing while it is too early and there is room.
     pub fn take_over(
         &mut self,
         session: &Session,
         mut is_gone: impl FnMut(u64, &NamedTally) -> bool,
     ) -> Result<(), SysError> {
+        if self.taken_over.elapsed() < TAKE_OVER_PERIOD && self.is_roomy(session)? {
+            return Ok(());
+        }
+        self.taken_over = Instant::now();
         for (key, tally) in read_kernel(session)? {
             if !is_gone(key, &tally) {
                 continue;
@@ -103,6 +119,14 @@ impl Totals {
             merge(self.gone.entry(key).or_default(), tally);
         }
         Ok(())
+    }
+}
+
+impl Totals {
+    fn is_roomy(&self, session: &Session) -> Result<bool, SysError> {
+        let mut used = 0u32;
+        session.map("TOTALS").for_each(|_| used += 1)?;
+        Ok(used < self.keys / ROOMY)
     }
 }
 
