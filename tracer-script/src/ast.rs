@@ -1,0 +1,541 @@
+//! The tree that the parser makes of a script.
+
+use crate::diagnostic::Span;
+
+/// Numbers the expressions of a script, so that later passes can keep what they learn in tables beside
+/// the tree.
+pub type ExprId = u32;
+
+/// An expression.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    /// Its number.
+    pub id: ExprId,
+    /// Where it stands.
+    pub span: Span,
+    /// What it is.
+    pub kind: ExprKind,
+}
+
+/// Operators with one operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are named as everywhere")]
+pub enum UnaryOp {
+    Neg,
+    Not,
+    BitNot,
+    Deref,
+    AddressOf,
+}
+
+/// Operators with two operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are named as everywhere")]
+pub enum BinaryOp {
+    Or,
+    And,
+    BitOr,
+    BitXor,
+    BitAnd,
+    Eq,
+    Ne,
+    Lt,
+    Gt,
+    Le,
+    Ge,
+    Shl,
+    Shr,
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+}
+
+impl BinaryOp {
+    /// True where the outcome is a truth value.
+    pub fn is_comparison(self) -> bool {
+        use BinaryOp::*;
+        matches!(self, Eq | Ne | Lt | Gt | Le | Ge)
+    }
+
+    /// As it is written.
+    pub fn text(self) -> &'static str {
+        use BinaryOp::*;
+        match self {
+            Or => "||",
+            And => "&&",
+            BitOr => "|",
+            BitXor => "^",
+            BitAnd => "&",
+            Eq => "==",
+            Ne => "!=",
+            Lt => "<",
+            Gt => ">",
+            Le => "<=",
+            Ge => ">=",
+            Shl => "<<",
+            Shr => ">>",
+            Add => "+",
+            Sub => "-",
+            Mul => "*",
+            Div => "/",
+            Mod => "%",
+        }
+    }
+}
+
+/// What an expression is.
+#[derive(Clone, Debug)]
+pub enum ExprKind {
+    /// `42`
+    Int(u64),
+    /// `"text"`, escapes resolved.
+    Str(Vec<u8>),
+    /// `true`
+    Bool(bool),
+    /// `$1`
+    Positional(u32),
+    /// `$#`
+    PositionalCount,
+    /// A bare word: a builtin, an enumerator, a macro's parameter.
+    Ident(String),
+    /// `$x`
+    Var(String),
+    /// `@x` or `@x[key]`
+    Map(String, Option<Box<Expr>>),
+    /// `!x`
+    Unary(UnaryOp, Box<Expr>),
+    /// `a + b`
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// `x++` and its kin.
+    IncDec {
+        /// A variable or a map.
+        target: Box<Expr>,
+        /// One more, or one less.
+        increment: bool,
+        /// Whether the value is that from before.
+        postfix: bool,
+    },
+    /// `c ? a : b`; without the middle, the condition itself is the value where it is true.
+    Ternary(Box<Expr>, Option<Box<Expr>>, Box<Expr>),
+    /// `if c { …; a } else { …; b }`
+    If(Box<Expr>, Box<Expr>, Option<Box<Expr>>),
+    /// `f(a, b)`
+    Call(Call),
+    /// `(type)x`
+    Cast(TypeName, Box<Expr>),
+    /// `x.name`, `x->name`
+    Field(Box<Expr>, String),
+    /// `x.0`
+    TupleIndex(Box<Expr>, u32),
+    /// `x[i]`
+    Index(Box<Expr>, Box<Expr>),
+    /// `(a, b)`
+    Tuple(Vec<Expr>),
+    /// `(a = 1, b = 2)`
+    Record(Vec<(String, Expr)>),
+    /// `sizeof(x)`
+    Sizeof(Box<TypeOrExpr>),
+    /// `offsetof(x, a.b)`
+    Offsetof(Box<TypeOrExpr>, Vec<String>),
+    /// A type where a value may stand: an argument such as `typeof(x)` or `struct foo`.
+    Type(TypeName),
+    /// `{ statements; value }`
+    Block(Vec<Stmt>, Option<Box<Expr>>),
+}
+
+/// A call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Its name.
+    pub name: String,
+    /// Where the name stands.
+    pub name_span: Span,
+    /// Its arguments.
+    pub args: Vec<Expr>,
+}
+
+/// A type, or an expression whose type is meant.
+#[derive(Clone, Debug)]
+pub enum TypeOrExpr {
+    /// A type.
+    Type(TypeName),
+    /// An expression.
+    Expr(Expr),
+}
+
+/// A type as it is written.
+#[derive(Clone, Debug)]
+pub struct TypeName {
+    /// Where.
+    pub span: Span,
+    /// Its beginning.
+    pub base: TypeBase,
+    /// What stands behind, in order.
+    pub suffixes: Vec<TypeSuffix>,
+}
+
+/// The beginning of a type.
+#[derive(Clone, Debug)]
+pub enum TypeBase {
+    /// `uint32`, `unsigned long`, `pid_t`
+    Named(String),
+    /// `struct x`, `union x`: with the keyword.
+    Struct(String),
+    /// `enum x`
+    Enum(String),
+    /// `typeof(x)`
+    Typeof(Box<TypeOrExpr>),
+    /// `(int32, string)`
+    Tuple(Vec<TypeName>),
+}
+
+/// What stands behind a type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TypeSuffix {
+    /// `*`
+    Pointer,
+    /// `[4]`
+    Array(Option<u64>),
+}
+
+/// A statement.
+#[derive(Clone, Debug)]
+pub struct Stmt {
+    /// Where it stands.
+    pub span: Span,
+    /// What it is.
+    pub kind: StmtKind,
+}
+
+/// What a statement is.
+#[derive(Clone, Debug)]
+pub enum StmtKind {
+    /// An expression.
+    Expr(Expr),
+    /// `a = b`, `a += b`
+    Assign(Expr, Option<BinaryOp>, Expr),
+    /// `let $x: type = value`
+    Let(String, Option<TypeName>, Option<Expr>, ExprId),
+    /// `_ = x`
+    Discard(Expr),
+    /// `if c {} else {}`
+    If(Expr, Vec<Stmt>, Vec<Stmt>),
+    /// `while (c) {}`
+    While(Expr, Vec<Stmt>),
+    /// `unroll(n) {}`
+    Unroll(Expr, Vec<Stmt>),
+    /// `for ($kv : @map) {}`
+    ForMap(LoopVar, String, Span, Vec<Stmt>),
+    /// `for ($i : a..b) {}`
+    ForRange(LoopVar, Expr, Expr, Vec<Stmt>),
+    /// `break`
+    Break,
+    /// `continue`
+    Continue,
+    /// `return x`
+    Return(Option<Expr>),
+    /// `{ … }`
+    Block(Vec<Stmt>),
+}
+
+/// The variable that a loop declares.
+#[derive(Clone, Debug)]
+pub struct LoopVar {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub span: Span,
+    /// The number that its type is kept by.
+    pub id: ExprId,
+}
+
+/// An attach point as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachPoint {
+    /// Where it stands.
+    pub span: Span,
+    /// As it is written, positional parameters put in.
+    pub text: String,
+    /// The parts between colons, quotes removed.
+    pub parts: Vec<String>,
+}
+
+/// A probe with its block.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Where its head stands.
+    pub span: Span,
+    /// Where it is attached.
+    pub points: Vec<AttachPoint>,
+    /// What must be true for the block to run.
+    pub predicate: Option<Expr>,
+    /// The block.
+    pub body: Vec<Stmt>,
+}
+
+/// `let @m = hash(100);`
+#[derive(Clone, Debug)]
+pub struct MapDecl {
+    /// Where it stands.
+    pub span: Span,
+    /// The map's name.
+    pub name: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its arguments.
+    pub args: Vec<Expr>,
+}
+
+/// A macro.
+#[derive(Clone, Debug)]
+pub struct Macro {
+    /// Where its head stands.
+    pub span: Span,
+    /// Its name.
+    pub name: String,
+    /// Its parameters.
+    pub params: Vec<MacroParam>,
+    /// Its body: a block.
+    pub body: Expr,
+}
+
+/// A macro's parameter, which says what must be passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MacroParam {
+    /// `$x`: a variable.
+    Var(String),
+    /// `@x`: a map.
+    Map(String),
+    /// `x`: an expression.
+    Expr(String),
+}
+
+/// A subprogram: `fn name($a: type): type { … }`.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Where its head stands.
+    pub span: Span,
+    /// Its name.
+    pub name: String,
+}
+
+/// A member of a C structure.
+#[derive(Clone, Debug)]
+pub struct CField {
+    /// Its name; empty for an anonymous structure.
+    pub name: String,
+    /// Its type.
+    pub kind: CType,
+    /// Bits, for a bit field.
+    pub bits: Option<u32>,
+}
+
+/// The type of a member.
+#[derive(Clone, Debug)]
+pub enum CType {
+    /// A type as it may stand in a script.
+    Plain(TypeName),
+    /// A structure that is defined in place.
+    Inline(CStruct, Vec<TypeSuffix>),
+}
+
+/// A C structure or union.
+#[derive(Clone, Debug)]
+pub struct CStruct {
+    /// Where it stands.
+    pub span: Span,
+    /// With the keyword: `struct x`; made up where it has no name.
+    pub name: String,
+    /// A union.
+    pub union: bool,
+    /// Its members.
+    pub fields: Vec<CField>,
+    /// Without gaps between members.
+    pub packed: bool,
+}
+
+/// A C enumeration.
+#[derive(Clone, Debug)]
+pub struct CEnum {
+    /// Its name; empty where it has none.
+    pub name: String,
+    /// Its enumerators.
+    pub values: Vec<(String, i64)>,
+}
+
+/// C's definitions.
+#[derive(Clone, Debug, Default)]
+pub struct CDefinitions {
+    /// Structures and unions.
+    pub structs: Vec<CStruct>,
+    /// Enumerations.
+    pub enums: Vec<CEnum>,
+    /// Other names of types.
+    pub typedefs: Vec<(String, CType)>,
+}
+
+/// A whole script.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    /// C's definitions.
+    pub c: CDefinitions,
+    /// The entries of the config block: key, value, place.
+    pub config: Vec<(String, String, Span)>,
+    /// Files that are imported.
+    pub imports: Vec<(String, Span)>,
+    /// Declarations of maps.
+    pub maps: Vec<MapDecl>,
+    /// Macros.
+    pub macros: Vec<Macro>,
+    /// Subprograms.
+    pub functions: Vec<Function>,
+    /// Probes.
+    pub probes: Vec<Probe>,
+    /// One more than the largest number of an expression.
+    pub exprs: u32,
+}
+
+/// Goes through trees.
+pub mod visit {
+    use super::{Expr, ExprKind, Stmt, StmtKind, TypeBase, TypeName, TypeOrExpr};
+
+    /// Hands every expression to `enter`, the outer before the inner. Where `enter` says no, the inner ones
+    /// are left out.
+    pub fn expr(root: &mut Expr, enter: &mut dyn FnMut(&mut Expr) -> bool) {
+        if !enter(root) {
+            return;
+        }
+        match &mut root.kind {
+            ExprKind::Map(_, key) => {
+                if let Some(key) = key {
+                    expr(key, enter);
+                }
+            }
+            ExprKind::Unary(_, one)
+            | ExprKind::Field(one, _)
+            | ExprKind::TupleIndex(one, _)
+            | ExprKind::IncDec { target: one, .. } => expr(one, enter),
+            ExprKind::Cast(kind, one) => {
+                type_name(kind, enter);
+                expr(one, enter);
+            }
+            ExprKind::Binary(_, left, right) | ExprKind::Index(left, right) => {
+                expr(left, enter);
+                expr(right, enter);
+            }
+            ExprKind::Ternary(condition, then, other) => {
+                expr(condition, enter);
+                if let Some(then) = then {
+                    expr(then, enter);
+                }
+                expr(other, enter);
+            }
+            ExprKind::If(condition, then, other) => {
+                expr(condition, enter);
+                expr(then, enter);
+                if let Some(other) = other {
+                    expr(other, enter);
+                }
+            }
+            ExprKind::Call(call) => call.args.iter_mut().for_each(|arg| expr(arg, enter)),
+            ExprKind::Tuple(elements) => elements.iter_mut().for_each(|one| expr(one, enter)),
+            ExprKind::Record(fields) => fields.iter_mut().for_each(|(_, one)| expr(one, enter)),
+            ExprKind::Sizeof(of) | ExprKind::Offsetof(of, _) => type_or_expr(of, enter),
+            ExprKind::Type(kind) => type_name(kind, enter),
+            ExprKind::Block(statements, value) => {
+                stmts(statements, enter);
+                if let Some(value) = value {
+                    expr(value, enter);
+                }
+            }
+            ExprKind::Int(_)
+            | ExprKind::Str(_)
+            | ExprKind::Bool(_)
+            | ExprKind::Positional(_)
+            | ExprKind::PositionalCount
+            | ExprKind::Ident(_)
+            | ExprKind::Var(_) => {}
+        }
+    }
+
+    fn type_name(kind: &mut TypeName, enter: &mut dyn FnMut(&mut Expr) -> bool) {
+        match &mut kind.base {
+            TypeBase::Typeof(of) => type_or_expr(of, enter),
+            TypeBase::Tuple(elements) => {
+                elements.iter_mut().for_each(|one| type_name(one, enter));
+            }
+            _ => {}
+        }
+    }
+
+    fn type_or_expr(of: &mut TypeOrExpr, enter: &mut dyn FnMut(&mut Expr) -> bool) {
+        match of {
+            TypeOrExpr::Type(kind) => type_name(kind, enter),
+            TypeOrExpr::Expr(inner) => expr(inner, enter),
+        }
+    }
+
+    /// The same for all expressions of these statements.
+    pub fn stmts(list: &mut [Stmt], enter: &mut dyn FnMut(&mut Expr) -> bool) {
+        for statement in list {
+            match &mut statement.kind {
+                StmtKind::Expr(one) | StmtKind::Discard(one) => expr(one, enter),
+                StmtKind::Assign(target, _, value) => {
+                    expr(target, enter);
+                    expr(value, enter);
+                }
+                StmtKind::Let(_, kind, value, _) => {
+                    if let Some(kind) = kind {
+                        type_name(kind, enter);
+                    }
+                    if let Some(value) = value {
+                        expr(value, enter);
+                    }
+                }
+                StmtKind::If(condition, then, other) => {
+                    expr(condition, enter);
+                    stmts(then, enter);
+                    stmts(other, enter);
+                }
+                StmtKind::While(one, body) | StmtKind::Unroll(one, body) => {
+                    expr(one, enter);
+                    stmts(body, enter);
+                }
+                StmtKind::ForMap(_, _, _, body) => stmts(body, enter),
+                StmtKind::ForRange(_, start, end, body) => {
+                    expr(start, enter);
+                    expr(end, enter);
+                    stmts(body, enter);
+                }
+                StmtKind::Return(value) => {
+                    if let Some(value) = value {
+                        expr(value, enter);
+                    }
+                }
+                StmtKind::Block(body) => stmts(body, enter),
+                StmtKind::Break | StmtKind::Continue => {}
+            }
+        }
+    }
+
+    /// Hands every statement to `enter`, the outer before the inner, those within expressions included.
+    pub fn statements(list: &mut [Stmt], enter: &mut dyn FnMut(&mut Stmt)) {
+        for statement in list.iter_mut() {
+            enter(statement);
+            match &mut statement.kind {
+                StmtKind::If(_, then, other) => {
+                    statements(then, enter);
+                    statements(other, enter);
+                }
+                StmtKind::While(_, body)
+                | StmtKind::Unroll(_, body)
+                | StmtKind::ForMap(_, _, _, body)
+                | StmtKind::ForRange(_, _, _, body)
+                | StmtKind::Block(body) => statements(body, enter),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! Names and types: each expression's type is found and kept in a table beside the tree.
+//!
+//! A map or a variable may be used before the place that tells its type. So the whole script is gone
+//! through again until nothing new is learned; only what is wrong in the last round is told.
+
+mod assign;
+mod call;
+mod env;
+mod expr;
+mod stmt;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+};
+
+use crate::{
+    ast::{ExprId, Script},
+    config::Config,
+    diagnostic::{Diagnostics, Span},
+    facts::Facts,
+    probe::Target,
+    types::Type,
+};
+
+pub use env::Env;
+
+/// A probe's block, to be compiled for these places.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    /// Which probe of the script.
+    pub probe: usize,
+    /// The places.
+    pub targets: Vec<Target>,
+}
+
+/// What is known of a map.
+#[derive(Clone, Debug)]
+pub struct MapInfo {
+    /// Type of keys; [`Type::Void`] for one value without key.
+    pub key: Type,
+    /// Type of values.
+    pub value: Type,
+    /// Where it was first used.
+    pub span: Span,
+    /// The kind that the script declares, and the entries.
+    pub declared: Option<(String, u64)>,
+    /// Its type so far comes from literals only, whose sign says nothing.
+    from_literal: bool,
+    /// It is given a value somewhere.
+    pub assigned: bool,
+    /// Whether `print` uses it: then it is kept though nothing assigns it.
+    used: bool,
+}
+
+/// A variable.
+#[derive(Clone, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: Type,
+    from_literal: bool,
+    /// Declared with this type.
+    declared: bool,
+    /// How many loops over maps are around it: each is a function of its own.
+    pub depth: u32,
+    /// Used in a deeper function than it was made in, or by its address: it lies in memory.
+    pub in_memory: bool,
+}
+
+/// What was found out about one unit.
+#[derive(Clone, Debug, Default)]
+pub struct Checked {
+    /// Types by expression.
+    pub types: Vec<Type>,
+    /// Values of expressions that are constant.
+    pub constants: HashMap<ExprId, i64>,
+    /// Which variable an expression or a declaration means.
+    pub bindings: HashMap<ExprId, usize>,
+    /// The variables.
+    pub variables: Vec<Variable>,
+}
+
+/// What was found out about a script.
+pub struct Analysis {
+    /// Maps by name.
+    pub maps: BTreeMap<String, MapInfo>,
+    /// By unit.
+    pub units: Vec<Checked>,
+}
+
+/// What the script is given from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Params {
+    /// `$1`…
+    pub positional: Vec<String>,
+    /// `--name=value`
+    pub named: Vec<(String, Option<String>)>,
+    /// What changes the system is allowed.
+    pub allow_unsafe: bool,
+    /// The process of `-c`.
+    pub child: Option<u32>,
+    /// The process of `-p`.
+    pub pid: Option<u32>,
+}
+
+/// Finds all types.
+pub fn check(
+    script: &Script,
+    units: &[Unit],
+    config: &Config,
+    params: &Params,
+    facts: &dyn Facts,
+    diagnostics: &mut Diagnostics,
+) -> (Analysis, Env) {
+    const ROUNDS: usize = 12;
+    let mut env = Env::new(script, facts, diagnostics);
+    let mut maps = BTreeMap::new();
+    let mut checked = vec![Checked::default(); units.len()];
+    let mut told = Diagnostics::default();
+    for _ in 0..ROUNDS {
+        told.clear();
+        let before = snapshot(&maps, &checked);
+        declare_maps(script, &mut maps, &mut told);
+        for (unit, result) in units.iter().zip(&mut checked) {
+            let mut checker = Checker {
+                script,
+                config,
+                params,
+                facts,
+                env: &mut env,
+                maps: &mut maps,
+                unit,
+                result,
+                diagnostics: &mut told,
+                scopes: Vec::new(),
+                next_variable: 0,
+                depth: 0,
+                loops: 0,
+                addressed: Vec::new(),
+            };
+            checker.unit();
+        }
+        if snapshot(&maps, &checked) == before {
+            break;
+        }
+    }
+    for (name, info) in &maps {
+        if info.used && !info.assigned && info.value == Type::Unknown {
+            told.error(info.span, format!("Undefined map: {name}"));
+        }
+    }
+    diagnostics.extend(told);
+    (
+        Analysis {
+            maps,
+            units: checked,
+        },
+        env,
+    )
+}
+
+/// What the next round could build upon.
+fn snapshot(
+    maps: &BTreeMap<String, MapInfo>,
+    units: &[Checked],
+) -> (Vec<(Type, Type, bool)>, Vec<Vec<(Type, bool)>>) {
+    let maps = maps
+        .values()
+        .map(|map| (map.key.clone(), map.value.clone(), map.assigned))
+        .collect();
+    let variables = |unit: &Checked| {
+        unit.variables
+            .iter()
+            .map(|variable| (variable.kind.clone(), variable.in_memory))
+            .collect()
+    };
+    (maps, units.iter().map(variables).collect())
+}
+
+fn declare_maps(
+    script: &Script,
+    maps: &mut BTreeMap<String, MapInfo>,
+    diagnostics: &mut Diagnostics,
+) {
+    const KINDS: [&str; 5] = [
+        "hash",
+        "lruhash",
+        "percpuhash",
+        "percpulruhash",
+        "percpuarray",
+    ];
+    for declaration in &script.maps {
+        if !KINDS.contains(&declaration.kind.as_str()) {
+            diagnostics.error_hint(
+                declaration.span,
+                format!("Invalid bpf map type: {}", declaration.kind),
+                format!("Valid map types: {}", KINDS[..4].join(", ")),
+            );
+            continue;
+        }
+        let entries = match declaration.args.as_slice() {
+            [one] => match crate::check::env::literal(one) {
+                Some(value @ 1..=67_108_864) => value as u64,
+                _ => {
+                    diagnostics.error(
+                        one.span,
+                        "the number of entries of a map is a literal from 1 to 67108864",
+                    );
+                    continue;
+                }
+            },
+            _ => {
+                diagnostics.error(
+                    declaration.span,
+                    format!(
+                        "{} takes one argument: the number of entries",
+                        declaration.kind
+                    ),
+                );
+                continue;
+            }
+        };
+        let info = maps
+            .entry(declaration.name.clone())
+            .or_insert_with(|| MapInfo::new(declaration.span));
+        info.declared = Some((declaration.kind.clone(), entries));
+    }
+}
+
+impl MapInfo {
+    fn new(span: Span) -> Self {
+        Self {
+            key: Type::Unknown,
+            value: Type::Unknown,
+            span,
+            declared: None,
+            from_literal: false,
+            assigned: false,
+            used: false,
+        }
+    }
+}
+
+/// Goes through one unit.
+struct Checker<'a> {
+    script: &'a Script,
+    config: &'a Config,
+    params: &'a Params,
+    facts: &'a dyn Facts,
+    env: &'a mut Env,
+    maps: &'a mut BTreeMap<String, MapInfo>,
+    unit: &'a Unit,
+    result: &'a mut Checked,
+    diagnostics: &'a mut Diagnostics,
+    /// Variables by name, the innermost block last.
+    scopes: Vec<HashMap<String, usize>>,
+    next_variable: usize,
+    /// Loops over maps around.
+    depth: u32,
+    /// Loops of any kind around.
+    loops: u32,
+    addressed: Vec<usize>,
+}
+
+impl Checker<'_> {
+    fn unit(&mut self) {
+        let probe = &self.script.probes[self.unit.probe];
+        self.result
+            .types
+            .resize(self.script.exprs as usize, Type::Unknown);
+        self.scopes.push(HashMap::new());
+        if let Some(predicate) = &probe.predicate {
+            let kind = self.expr(predicate);
+            self.condition(&kind, predicate.span, "predicate");
+        }
+        self.stmts(&probe.body);
+        self.scopes.pop();
+    }
+
+    fn target(&self) -> &Target {
+        &self.unit.targets[0]
+    }
+
+    fn error(&mut self, span: Span, message: impl Into<String>) -> Type {
+        self.diagnostics.error(span, message);
+        Type::Unknown
+    }
+
+    fn error_hint(
+        &mut self,
+        span: Span,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Type {
+        self.diagnostics.error_hint(span, message, hint);
+        Type::Unknown
+    }
+
+    /// What stands in a condition must be a number, a pointer or a truth value.
+    fn condition(&mut self, kind: &Type, span: Span, what: &str) {
+        let fits = kind.is_scalar()
+            || *kind == Type::Unknown
+            || matches!(kind, Type::Str(_))
+            || matches!(kind, Type::Aggregate(aggregate) if aggregate.is_number());
+        if !fits {
+            self.error(
+                span,
+                format!("Invalid condition in {what}: expected a number, got {kind}"),
+            );
+        }
+    }
+
+    fn find_variable(&self, name: &str) -> Option<usize> {
+        self.scopes
+            .iter()
+            .rev()
+            .find_map(|scope| scope.get(name))
+            .copied()
+    }
+
+    /// Makes a variable in the innermost block. Its number is the same in every round.
+    fn declare(&mut self, name: &str, kind: Type) -> usize {
+        let index = self.next_variable;
+        self.next_variable += 1;
+        if self.result.variables.len() <= index {
+            self.result.variables.push(Variable {
+                name: name.to_owned(),
+                kind,
+                from_literal: false,
+                declared: false,
+                depth: self.depth,
+                in_memory: false,
+            });
+        }
+        self.scopes
+            .last_mut()
+            .expect("a block is open")
+            .insert(name.to_owned(), index);
+        index
+    }
+
+    /// Notes that an expression means this variable.
+    fn bind(&mut self, id: ExprId, index: usize) -> Type {
+        self.result.bindings.insert(id, index);
+        let depth = self.depth;
+        let variable = &mut self.result.variables[index];
+        variable.in_memory |= depth > variable.depth;
+        variable.kind.clone()
+    }
+
+    fn map(&mut self, name: &str, span: Span) -> &mut MapInfo {
+        self.maps
+            .entry(name.to_owned())
+            .or_insert_with(|| MapInfo::new(span))
+    }
+
+    fn constant(&self, id: ExprId) -> Option<i64> {
+        self.result.constants.get(&id).copied()
+    }
+}
+
+/// The name of a structure without its keyword.
+pub fn bare(name: &Rc<str>) -> &str {
+    name.split_once(' ').map_or(name, |(_, name)| name)
+}

@@ -1,0 +1,245 @@
+//! The config block and its environment.
+
+use crate::{
+    diagnostic::{Diagnostics, Span, nearest},
+    types::StackMode,
+};
+
+/// What is to be done about probes that are not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingProbes {
+    /// Refuse the script.
+    #[default]
+    Error,
+    /// Say so and go on.
+    Warn,
+    /// Go on.
+    Ignore,
+}
+
+/// How much is kept of the symbols of user programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are named as in scripts")]
+pub enum SymbolCache {
+    PerPid,
+    PerProgram,
+    None,
+}
+
+/// What a script may set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are named as in scripts")]
+pub struct Config {
+    pub cache_user_symbols: Option<SymbolCache>,
+    pub cpp_demangle: bool,
+    pub lazy_symbolication: bool,
+    pub license: String,
+    pub log_size: u64,
+    pub max_bpf_progs: u64,
+    pub max_cat_bytes: u64,
+    pub max_map_keys: u64,
+    pub max_probes: u64,
+    pub max_strlen: u64,
+    pub missing_probes: MissingProbes,
+    pub on_stack_limit: u64,
+    pub perf_rb_pages: u64,
+    pub print_maps_on_exit: bool,
+    pub show_debug_info: bool,
+    pub stack_mode: StackMode,
+    pub str_trunc_trailer: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            cache_user_symbols: None,
+            cpp_demangle: true,
+            lazy_symbolication: true,
+            license: "GPL".to_owned(),
+            log_size: 1_000_000,
+            max_bpf_progs: 1024,
+            max_cat_bytes: 10_240,
+            max_map_keys: 4096,
+            max_probes: 1024,
+            max_strlen: 1024,
+            missing_probes: MissingProbes::Error,
+            on_stack_limit: 32,
+            perf_rb_pages: 0,
+            print_maps_on_exit: true,
+            show_debug_info: true,
+            stack_mode: StackMode::Bpftrace,
+            str_trunc_trailer: "..".to_owned(),
+        }
+    }
+}
+
+/// All that can be set, for hints.
+const KEYS: [&str; 17] = [
+    "cache_user_symbols",
+    "cpp_demangle",
+    "lazy_symbolication",
+    "license",
+    "log_size",
+    "max_bpf_progs",
+    "max_cat_bytes",
+    "max_map_keys",
+    "max_probes",
+    "max_strlen",
+    "missing_probes",
+    "on_stack_limit",
+    "perf_rb_pages",
+    "print_maps_on_exit",
+    "show_debug_info",
+    "stack_mode",
+    "str_trunc_trailer",
+];
+
+/// Known, and without effect here.
+const WITHOUT_EFFECT: [&str; 12] = [
+    "symbol_source",
+    "max_type_res_iterations",
+    "unstable_addr",
+    "unstable_import",
+    "unstable_import_statement",
+    "unstable_macro",
+    "unstable_map_decl",
+    "unstable_tseries",
+    "unstable_dw_ustack",
+    "unstable_typeinfo",
+    "use_blazesym",
+    "debug_output",
+];
+
+const RENAMED: [(&str, &str); 4] = [
+    ("strlen", "max_strlen"),
+    ("no_cpp_demangle", "cpp_demangle"),
+    ("cat_bytes_max", "max_cat_bytes"),
+    ("map_keys_max", "max_map_keys"),
+];
+
+const LICENSES: [&str; 6] = [
+    "GPL",
+    "GPL v2",
+    "GPL and additional rights",
+    "Dual BSD/GPL",
+    "Dual MIT/GPL",
+    "Dual MPL/GPL",
+];
+
+/// Reads the block, and then the environment, which has the last word.
+pub fn read(
+    entries: &[(String, String, Span)],
+    environment: &[(String, String)],
+    diagnostics: &mut Diagnostics,
+) -> Config {
+    let mut config = Config::default();
+    for (key, value, span) in entries {
+        let known = key.to_ascii_lowercase();
+        let known = known.strip_prefix("bpftrace_").unwrap_or(&known);
+        if let Err(message) = config.set(known, value) {
+            match nearest(known, KEYS.into_iter()) {
+                Some(near) if message.starts_with("Unrecognized") => {
+                    diagnostics.error_hint(*span, message, format!("did you mean {near}?"));
+                }
+                _ => diagnostics.error(*span, message),
+            }
+        }
+    }
+    for (name, value) in environment {
+        let Some(key) = name.strip_prefix("BPFTRACE_") else {
+            continue;
+        };
+        let key = key.to_ascii_lowercase();
+        let known = KEYS.contains(&key.as_str()) || RENAMED.iter().any(|(old, _)| *old == key);
+        if known && let Err(message) = config.set(&key, value) {
+            diagnostics.error(Span::default(), format!("{name}: {message}"));
+        }
+    }
+    config
+}
+
+impl Config {
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        if let Some((_, new)) = RENAMED.iter().find(|(old, _)| *old == key) {
+            return Err(format!("{key} is now called {new}"));
+        }
+        match key {
+            "cache_user_symbols" => {
+                self.cache_user_symbols = Some(match value {
+                    "PER_PID" | "1" | "true" => SymbolCache::PerPid,
+                    "PER_PROGRAM" => SymbolCache::PerProgram,
+                    "NONE" | "0" | "false" => SymbolCache::None,
+                    _ => return Err(invalid(key, value, "PER_PID, PER_PROGRAM, NONE")),
+                });
+            }
+            "cpp_demangle" => self.cpp_demangle = boolean(key, value)?,
+            "lazy_symbolication" => self.lazy_symbolication = boolean(key, value)?,
+            "license" => {
+                if !LICENSES.contains(&value) {
+                    return Err(invalid(key, value, &LICENSES.join(", ")));
+                }
+                self.license = value.to_owned();
+            }
+            "log_size" => self.log_size = number(key, value, 1..=1 << 30)?,
+            "max_bpf_progs" => self.max_bpf_progs = number(key, value, 0..=1 << 20)?,
+            "max_cat_bytes" => self.max_cat_bytes = number(key, value, 0..=1 << 30)?,
+            "max_map_keys" => self.max_map_keys = number(key, value, 1..=1 << 26)?,
+            "max_probes" => self.max_probes = number(key, value, 0..=1 << 20)?,
+            "max_strlen" => self.max_strlen = number(key, value, 1..=1 << 16)?,
+            "missing_probes" => {
+                self.missing_probes = match value {
+                    "error" => MissingProbes::Error,
+                    "warn" => MissingProbes::Warn,
+                    "ignore" => MissingProbes::Ignore,
+                    _ => return Err(invalid(key, value, "error, warn, ignore")),
+                };
+            }
+            "on_stack_limit" => self.on_stack_limit = number(key, value, 0..=512)?,
+            "perf_rb_pages" => self.perf_rb_pages = number(key, value, 0..=1 << 20)?,
+            "print_maps_on_exit" => self.print_maps_on_exit = boolean(key, value)?,
+            "show_debug_info" => self.show_debug_info = boolean(key, value)?,
+            "stack_mode" => {
+                self.stack_mode = StackMode::by_name(value)
+                    .ok_or_else(|| invalid(key, value, "bpftrace, perf, raw, build_id"))?;
+            }
+            "str_trunc_trailer" => self.str_trunc_trailer = value.to_owned(),
+            _ if WITHOUT_EFFECT.contains(&key) => {}
+            _ => return Err(format!("Unrecognized config variable: {key}")),
+        }
+        Ok(())
+    }
+
+    /// All values, as `config` shows them.
+    pub fn entries(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("max_map_keys", self.max_map_keys.to_string()),
+            ("max_strlen", self.max_strlen.to_string()),
+            ("on_stack_limit", self.on_stack_limit.to_string()),
+        ]
+    }
+}
+
+fn invalid(key: &str, value: &str, allowed: &str) -> String {
+    format!("Invalid value for {key}: '{value}'; it is one of: {allowed}")
+}
+
+fn boolean(key: &str, value: &str) -> Result<bool, String> {
+    match value {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(invalid(key, value, "true, false")),
+    }
+}
+
+fn number(key: &str, value: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, String> {
+    let parsed: Option<u64> = value.parse().ok();
+    parsed
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            format!(
+                "Invalid value for {key}: '{value}'; it is a number from {} to {}",
+                range.start(),
+                range.end()
+            )
+        })
+}

@@ -1,0 +1,110 @@
+//! What the compiler asks of the kernel. In tests a fixed set of answers stands in.
+
+use std::rc::Rc;
+
+use crate::{
+    probe::{AttachKind, Target},
+    types::{Space, Type},
+};
+
+/// A member of a structure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name; empty for an anonymous structure, whose members belong to the outer one.
+    pub name: Rc<str>,
+    /// Its type.
+    pub kind: Type,
+    /// Bytes from the start.
+    pub offset: u32,
+    /// For a bit field: the first bit from the start of the structure, and how many.
+    pub bits: Option<(u32, u32)>,
+}
+
+/// A structure or union.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Struct {
+    /// What it is known by: `struct x`.
+    pub name: Rc<str>,
+    /// Bytes.
+    pub size: u32,
+    /// Its members.
+    pub fields: Vec<Field>,
+}
+
+/// A function's prototype.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// Parameters with their names.
+    pub params: Vec<(Rc<str>, Type)>,
+    /// What it returns.
+    pub returns: Type,
+}
+
+/// A field of a tracepoint's event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventField {
+    /// Its name.
+    pub name: Rc<str>,
+    /// Its type.
+    pub kind: Type,
+    /// Bytes from the start of the event.
+    pub offset: u32,
+    /// Bytes.
+    pub size: u32,
+    /// Its contents lie elsewhere in the event: the field holds where and how many.
+    pub data_loc: bool,
+}
+
+/// What the compiler asks. [`None`] means that there is no such thing.
+pub trait Facts {
+    /// A structure or union: `struct x`, `union x`, or a key that an answer contained.
+    fn structure(&self, key: &str) -> Option<Rc<Struct>>;
+    /// What another name of a type stands for.
+    fn typedef(&self, name: &str) -> Option<Type>;
+    /// An enumeration with its enumerators.
+    fn enumeration(&self, name: &str) -> Option<(Type, Vec<(String, i64)>)>;
+    /// The value of an enumerator, and its enumeration.
+    fn enumerator(&self, name: &str) -> Option<(i64, Type)>;
+    /// A function of the kernel.
+    fn function(&self, name: &str) -> Option<Rc<Signature>>;
+    /// The arguments of a raw tracepoint.
+    fn raw_tracepoint(&self, name: &str) -> Option<Rc<Signature>>;
+    /// The fields of a tracepoint's event.
+    fn tracepoint(&self, category: &str, name: &str) -> Result<Rc<Vec<EventField>>, String>;
+    /// The address of a symbol of the kernel.
+    fn kernel_symbol(&self, name: &str) -> Option<u64>;
+    /// The address of a symbol in a user binary.
+    fn user_symbol(&self, path: &str, name: &str) -> Option<u64>;
+    /// The number of a cgroup by its path.
+    fn cgroup_id(&self, path: &str) -> Option<u64>;
+    /// The places that an attach point means.
+    fn expand(&self, parts: &[String], options: &ExpandOptions) -> Result<Vec<Target>, String>;
+    /// The number of a system call of this machine's own ABI.
+    fn syscall_number(&self, name: &str) -> Option<u32>;
+    /// Whether many functions can be attached to by one link: `kprobe.multi` and `uprobe.multi`.
+    fn has_multi(&self, kind: AttachKind) -> bool;
+    /// True from Linux `major.minor` on.
+    fn since(&self, major: u32, minor: u32) -> bool;
+    /// The BTF id of a function of the kernel that programs may call.
+    fn kfunc(&self, name: &str) -> Option<u32>;
+    /// Whether attached programs can be told apart by a number given at attachment.
+    fn has_cookie(&self, kind: AttachKind) -> bool;
+    /// How many CPUs there may be.
+    fn cpus(&self) -> u32;
+    /// The inode and device of the pid namespace that the tracer runs in, where it is not the first one.
+    fn pid_namespace(&self) -> Option<(u64, u64)>;
+}
+
+/// What bears on how attach points are expanded.
+#[derive(Clone, Debug, Default)]
+pub struct ExpandOptions {
+    /// Only this process.
+    pub pid: Option<u32>,
+    /// Attach points that cannot be had are left out rather than refused.
+    pub allow_unsafe: bool,
+}
+
+/// Bytes, as most strings of C are.
+pub fn char_pointer(space: Space) -> Type {
+    Type::pointer(Type::int(1, true), space)
+}

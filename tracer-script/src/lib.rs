@@ -1,0 +1,26 @@
+//! The compiler of the script language: source text and facts of the kernel in, BPF programs and
+//! diagnostics out. It reads no file, makes no system call and holds no global state.
+//!
+//! The passes, each a function from its inputs to its output, are listed in [`compile`].
+
+pub mod ast;
+pub mod buckets;
+pub mod builtins;
+pub mod check;
+pub mod compile;
+pub mod config;
+pub mod diagnostic;
+pub mod emit;
+pub mod facts;
+pub mod format;
+mod lexer;
+mod literal;
+pub mod macros;
+pub mod parse;
+mod preprocess;
+pub mod probe;
+pub mod program;
+pub mod types;
+
+pub use compile::{Input, compile};
+pub use diagnostic::{Diagnostic, Diagnostics, Level, Span};

@@ -1,0 +1,630 @@
+//! Expressions, by precedence.
+
+use super::{Parsed, Parser};
+use crate::{
+    ast::{BinaryOp, Call, Expr, ExprKind, TypeBase, TypeName, TypeOrExpr, TypeSuffix, UnaryOp},
+    diagnostic::Span,
+    lexer::{self, Kind},
+    literal,
+    types::is_type_name,
+};
+
+/// Operators with two operands, from those that bind least.
+const LEVELS: [&[(&str, BinaryOp)]; 10] = [
+    &[("||", BinaryOp::Or)],
+    &[("&&", BinaryOp::And)],
+    &[("|", BinaryOp::BitOr)],
+    &[("^", BinaryOp::BitXor)],
+    &[("&", BinaryOp::BitAnd)],
+    &[("==", BinaryOp::Eq), ("!=", BinaryOp::Ne)],
+    &[
+        ("<", BinaryOp::Lt),
+        (">", BinaryOp::Gt),
+        ("<=", BinaryOp::Le),
+        (">=", BinaryOp::Ge),
+    ],
+    &[("<<", BinaryOp::Shl), (">>", BinaryOp::Shr)],
+    &[("+", BinaryOp::Add), ("-", BinaryOp::Sub)],
+    &[
+        ("*", BinaryOp::Mul),
+        ("/", BinaryOp::Div),
+        ("%", BinaryOp::Mod),
+    ],
+];
+
+impl Parser<'_> {
+    pub(super) fn expr(&mut self) -> Parsed<Expr> {
+        self.nested(Self::ternary)
+    }
+
+    fn ternary(&mut self) -> Parsed<Expr> {
+        let condition = self.binary(0)?;
+        let start = condition.span;
+        if self.take_sign("?:") {
+            let other = self.expr()?;
+            let kind = ExprKind::Ternary(Box::new(condition), None, Box::new(other));
+            return Ok(self.make(start, kind));
+        }
+        if !self.take_sign("?") {
+            return Ok(condition);
+        }
+        if self.take_sign(":") {
+            let other = self.expr()?;
+            let kind = ExprKind::Ternary(Box::new(condition), None, Box::new(other));
+            return Ok(self.make(start, kind));
+        }
+        let then = self.expr()?;
+        self.expect(":")?;
+        let other = self.expr()?;
+        let kind = ExprKind::Ternary(Box::new(condition), Some(Box::new(then)), Box::new(other));
+        Ok(self.make(start, kind))
+    }
+
+    fn binary(&mut self, level: usize) -> Parsed<Expr> {
+        let Some(operators) = LEVELS.get(level) else {
+            return self.unary();
+        };
+        let mut left = self.binary(level + 1)?;
+        // Each operator makes the tree one level deeper, though the text is flat.
+        let mut length = 0;
+        loop {
+            let Kind::Sign(sign) = self.token.kind else {
+                return Ok(left);
+            };
+            let Some(&(_, operator)) = operators.iter().find(|(text, _)| *text == sign) else {
+                return Ok(left);
+            };
+            if sign == "/" && self.in_predicate && self.ends_predicate() {
+                return Ok(left);
+            }
+            length += 1;
+            if length > 1000 {
+                let span = self.token.span;
+                return self.fail(span, "too many operators in one expression");
+            }
+            self.advance();
+            let right = self.binary(level + 1)?;
+            let start = left.span;
+            left = self.make(
+                start,
+                ExprKind::Binary(operator, Box::new(left), Box::new(right)),
+            );
+        }
+    }
+
+    /// A slash is the end of a predicate where a block follows.
+    fn ends_predicate(&self) -> bool {
+        matches!(self.peek().kind, Kind::Sign("{"))
+    }
+
+    pub(super) fn unary(&mut self) -> Parsed<Expr> {
+        let start = self.token.span;
+        let operator = match self.token.kind {
+            Kind::Sign("-") => UnaryOp::Neg,
+            Kind::Sign("!") => UnaryOp::Not,
+            Kind::Sign("~") => UnaryOp::BitNot,
+            Kind::Sign("*") => UnaryOp::Deref,
+            Kind::Sign("&") => UnaryOp::AddressOf,
+            Kind::Sign(sign @ ("++" | "--")) => {
+                self.advance();
+                let target = self.nested(Self::unary)?;
+                self.check_target(&target)?;
+                let kind = ExprKind::IncDec {
+                    target: Box::new(target),
+                    increment: sign == "++",
+                    postfix: false,
+                };
+                return Ok(self.make(start, kind));
+            }
+            Kind::Sign("(") => return self.nested(Self::parenthesis),
+            _ => return self.postfix(),
+        };
+        self.advance();
+        let operand = self.nested(Self::unary)?;
+        Ok(self.make(start, ExprKind::Unary(operator, Box::new(operand))))
+    }
+
+    fn check_target(&mut self, target: &Expr) -> Parsed<()> {
+        match target.kind {
+            ExprKind::Var(_) | ExprKind::Map(..) | ExprKind::Ident(_) => Ok(()),
+            _ => self.fail(
+                target.span,
+                "the ++ and -- operators must be applied to a map or variable",
+            ),
+        }
+    }
+
+    /// A cast, or what begins with a parenthesis.
+    fn parenthesis(&mut self) -> Parsed<Expr> {
+        let start = self.token.span;
+        if self.looks_like_cast() {
+            self.advance();
+            let kind = self.type_name()?;
+            self.expect(")")?;
+            let operand = self.nested(Self::unary)?;
+            return Ok(self.make(start, ExprKind::Cast(kind, Box::new(operand))));
+        }
+        let inner = self.grouped()?;
+        self.postfixes(inner)
+    }
+
+    /// `(type)`, followed by something that a value begins with.
+    fn looks_like_cast(&self) -> bool {
+        let mut at = self.token.span.end as usize;
+        let mut take = || {
+            let token = lexer::next(self.source, at);
+            at = token.span.end as usize;
+            token
+        };
+        let first = take();
+        if first.kind != Kind::Word {
+            return false;
+        }
+        let known = match self.text_of(first.span) {
+            "struct" | "union" | "enum" | "typeof" | "const" | "unsigned" | "signed" => {
+                return true;
+            }
+            word => is_type_name(word) || self.is_typedef(word),
+        };
+        let mut token = take();
+        let mut pointer = false;
+        while matches!(token.kind, Kind::Sign("*" | "[" | "]") | Kind::Number)
+            || known && token.kind == Kind::Word
+        {
+            pointer |= token.kind == Kind::Sign("*");
+            token = take();
+        }
+        if token.kind != Kind::Sign(")") {
+            return false;
+        }
+        let next = take();
+        if known {
+            return !matches!(next.kind, Kind::End);
+        }
+        // An unknown word: a cast where no operator could follow a value.
+        let value = matches!(
+            next.kind,
+            Kind::Word | Kind::Var | Kind::Map | Kind::Number | Kind::Positional | Kind::Str
+        );
+        let is_keyword = next.kind == Kind::Word && self.text_of(next.span) == "else";
+        value && !is_keyword || pointer && next.kind == Kind::Sign("(")
+    }
+
+    fn is_typedef(&self, word: &str) -> bool {
+        self.script.c.typedefs.iter().any(|(name, _)| name == word)
+    }
+
+    /// `(a)`, `(a, b)`, `(a = 1)` or `()`.
+    fn grouped(&mut self) -> Parsed<Expr> {
+        let start = self.expect("(")?;
+        let in_predicate = std::mem::replace(&mut self.in_predicate, false);
+        let result = self.grouped_inner(start);
+        self.in_predicate = in_predicate;
+        result
+    }
+
+    fn grouped_inner(&mut self, start: Span) -> Parsed<Expr> {
+        if self.take_sign(")") {
+            return Ok(self.make(start, ExprKind::Tuple(Vec::new())));
+        }
+        if self.token.kind == Kind::Word && self.peek().kind == Kind::Sign("=") {
+            let mut fields: Vec<(String, Expr)> = Vec::new();
+            while !self.is_sign(")") {
+                let (name, span) = self.word("a field's name")?;
+                if fields.iter().any(|(known, _)| *known == name) {
+                    return self.fail(span, format!("duplicate field {name}"));
+                }
+                self.expect("=")?;
+                fields.push((name, self.expr()?));
+                if !self.take_sign(",") {
+                    break;
+                }
+            }
+            self.expect(")")?;
+            return Ok(self.make(start, ExprKind::Record(fields)));
+        }
+        let first = self.expr()?;
+        if !self.is_sign(",") {
+            self.expect(")")?;
+            return Ok(first);
+        }
+        let mut elements = vec![first];
+        while self.take_sign(",") && !self.is_sign(")") {
+            elements.push(self.expr()?);
+        }
+        self.expect(")")?;
+        Ok(self.make(start, ExprKind::Tuple(elements)))
+    }
+
+    fn postfix(&mut self) -> Parsed<Expr> {
+        let primary = self.primary()?;
+        self.postfixes(primary)
+    }
+
+    fn postfixes(&mut self, mut value: Expr) -> Parsed<Expr> {
+        for _ in 0..1000 {
+            let start = value.span;
+            let Kind::Sign(sign) = self.token.kind else {
+                return Ok(value);
+            };
+            let kind = match sign {
+                "." | "->" => {
+                    self.advance();
+                    if self.token.kind == Kind::Number {
+                        let index = self.number()?;
+                        ExprKind::TupleIndex(Box::new(value), index as u32)
+                    } else {
+                        let (name, _) = self.word("a field's name")?;
+                        ExprKind::Field(Box::new(value), name)
+                    }
+                }
+                "[" => {
+                    self.advance();
+                    let index = self.inside(Self::expr)?;
+                    self.expect("]")?;
+                    ExprKind::Index(Box::new(value), Box::new(index))
+                }
+                "++" | "--" => {
+                    self.advance();
+                    self.check_target(&value)?;
+                    ExprKind::IncDec {
+                        target: Box::new(value),
+                        increment: sign == "++",
+                        postfix: true,
+                    }
+                }
+                _ => return Ok(value),
+            };
+            value = self.make(start, kind);
+        }
+        let span = value.span;
+        self.fail(span, "too many operators in one expression")
+    }
+
+    /// Inside brackets a slash divides again.
+    fn inside<T>(&mut self, inner: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        let in_predicate = std::mem::replace(&mut self.in_predicate, false);
+        let result = inner(self);
+        self.in_predicate = in_predicate;
+        result
+    }
+
+    pub(super) fn number(&mut self) -> Parsed<u64> {
+        let text = self.text();
+        let span = self.advance().span;
+        match literal::integer(text) {
+            Ok(value) => Ok(value),
+            Err(message) => self.fail(span, message),
+        }
+    }
+
+    pub(super) fn string(&mut self) -> Parsed<Vec<u8>> {
+        let text = self.text();
+        let span = self.advance().span;
+        match literal::unescape(&text.as_bytes()[1..text.len() - 1]) {
+            Ok(bytes) => Ok(bytes),
+            Err((at, message)) => {
+                let start = span.start as usize + 1 + at;
+                self.fail(Span::new(start, start + 2), message)
+            }
+        }
+    }
+
+    fn primary(&mut self) -> Parsed<Expr> {
+        let start = self.token.span;
+        let kind = match self.token.kind {
+            Kind::Number => ExprKind::Int(self.number()?),
+            Kind::Str => ExprKind::Str(self.string()?),
+            Kind::Positional => {
+                let index = self.text()[1..].parse().unwrap_or(u32::MAX);
+                self.advance();
+                if index == 0 {
+                    return self.fail(start, "invalid parameter: $0");
+                }
+                ExprKind::Positional(index)
+            }
+            Kind::PositionalCount => {
+                self.advance();
+                ExprKind::PositionalCount
+            }
+            Kind::Var => {
+                let name = self.text().to_owned();
+                self.advance();
+                ExprKind::Var(name)
+            }
+            Kind::Map => {
+                let name = self.text().to_owned();
+                self.advance();
+                let key = match self.is_sign("[") {
+                    true => Some(Box::new(self.map_key()?)),
+                    false => None,
+                };
+                ExprKind::Map(name, key)
+            }
+            Kind::Sign("{") => return self.nested(Self::block_expr),
+            Kind::Sign("(") => return self.nested(Self::grouped),
+            Kind::Word => return self.word_expr(),
+            _ => return self.unexpected("expected an expression"),
+        };
+        Ok(self.make(start, kind))
+    }
+
+    /// `[a, b]`: several keys are one tuple.
+    fn map_key(&mut self) -> Parsed<Expr> {
+        let start = self.expect("[")?;
+        let mut keys = self.inside(|parser| {
+            let mut keys = vec![parser.expr()?];
+            while parser.take_sign(",") {
+                keys.push(parser.expr()?);
+            }
+            Ok(keys)
+        })?;
+        self.expect("]")?;
+        match keys.len() {
+            1 => Ok(keys.remove(0)),
+            _ => Ok(self.make(start, ExprKind::Tuple(keys))),
+        }
+    }
+
+    fn word_expr(&mut self) -> Parsed<Expr> {
+        let start = self.token.span;
+        let word = self.text();
+        match word {
+            "true" | "false" => {
+                self.advance();
+                return Ok(self.make(start, ExprKind::Bool(word == "true")));
+            }
+            "if" => return self.nested(Self::if_expr),
+            "sizeof" => {
+                self.advance();
+                self.expect("(")?;
+                let of = self.type_or_expr()?;
+                self.expect(")")?;
+                return Ok(self.make(start, ExprKind::Sizeof(Box::new(of))));
+            }
+            "offsetof" => return self.offsetof(),
+            "typeof" | "struct" | "union" | "enum" => {
+                let kind = self.type_name()?;
+                return Ok(self.make(start, ExprKind::Type(kind)));
+            }
+            "comptime" => {
+                self.advance();
+                return self.unary();
+            }
+            _ => {}
+        }
+        if let Some((_, value)) = self.defines.iter().rev().find(|(name, _)| name == word) {
+            self.advance();
+            return self.defined(start, value);
+        }
+        let name_span = self.advance().span;
+        if !self.is_sign("(") {
+            return Ok(self.make(start, ExprKind::Ident(word.to_owned())));
+        }
+        self.advance();
+        let args = self.inside(|parser| parser.nested(Self::arguments))?;
+        self.expect(")")?;
+        let call = Call {
+            name: word.to_owned(),
+            name_span,
+            args,
+        };
+        Ok(self.make(start, ExprKind::Call(call)))
+    }
+
+    fn arguments(&mut self) -> Parsed<Vec<Expr>> {
+        let mut args = Vec::new();
+        while !self.is_sign(")") {
+            args.push(self.expr()?);
+            if !self.take_sign(",") {
+                break;
+            }
+        }
+        Ok(args)
+    }
+
+    /// The value of a `#define`, read where its name stands.
+    fn defined(&mut self, span: Span, value: &str) -> Parsed<Expr> {
+        if self.depth >= 64 {
+            return self.fail(span, "definitions refer to each other too deeply");
+        }
+        let mut inner = Parser::new(value, self.defines, self.params, self.diagnostics);
+        inner.exprs = self.exprs;
+        inner.depth = self.depth + 8;
+        let result = inner.expr();
+        let complete = inner.token.kind == Kind::End;
+        self.exprs = inner.exprs;
+        let mut value = match result {
+            Ok(value) if complete => value,
+            _ => {
+                return self.fail(span, "the definition of this name is not an expression");
+            }
+        };
+        place(&mut value, span);
+        Ok(value)
+    }
+
+    fn if_expr(&mut self) -> Parsed<Expr> {
+        let start = self.advance().span;
+        let condition = self.inside(Self::expr)?;
+        let then = self.block_expr()?;
+        let other = if self.take_word("else") {
+            Some(Box::new(if self.is_word("if") {
+                self.nested(Self::if_expr)?
+            } else {
+                self.block_expr()?
+            }))
+        } else {
+            None
+        };
+        let kind = ExprKind::If(Box::new(condition), Box::new(then), other);
+        Ok(self.make(start, kind))
+    }
+
+    fn offsetof(&mut self) -> Parsed<Expr> {
+        let start = self.advance().span;
+        self.expect("(")?;
+        let of = self.type_or_expr()?;
+        self.expect(",")?;
+        let mut path = vec![self.word("a field's name")?.0];
+        while self.take_sign(".") {
+            path.push(self.word("a field's name")?.0);
+        }
+        self.expect(")")?;
+        Ok(self.make(start, ExprKind::Offsetof(Box::new(of), path)))
+    }
+
+    pub(super) fn type_or_expr(&mut self) -> Parsed<TypeOrExpr> {
+        let is_type = self.token.kind == Kind::Word
+            && match self.text() {
+                "struct" | "union" | "enum" | "typeof" | "unsigned" | "const" => true,
+                word => {
+                    (is_type_name(word) || self.is_typedef(word))
+                        && !matches!(self.peek().kind, Kind::Sign("(" | "." | "->"))
+                }
+            };
+        if is_type {
+            return Ok(TypeOrExpr::Type(self.type_name()?));
+        }
+        Ok(TypeOrExpr::Expr(self.inside(Self::expr)?))
+    }
+
+    pub(super) fn type_name(&mut self) -> Parsed<TypeName> {
+        let start = self.token.span;
+        let base = self.type_base()?;
+        let mut suffixes = Vec::new();
+        loop {
+            if self.take_sign("*") {
+                suffixes.push(TypeSuffix::Pointer);
+            } else if self.is_sign("[") {
+                self.advance();
+                let length = match self.is_sign("]") {
+                    true => None,
+                    false => Some(self.array_length()?),
+                };
+                self.expect("]")?;
+                suffixes.push(TypeSuffix::Array(length));
+            } else if !self.take_word("const") {
+                break;
+            }
+        }
+        let span = Span {
+            start: start.start,
+            end: self.last_end,
+        };
+        Ok(TypeName {
+            span,
+            base,
+            suffixes,
+        })
+    }
+
+    fn array_length(&mut self) -> Parsed<u64> {
+        let value = self.expr()?;
+        match constant(&value) {
+            Some(value) => Ok(value),
+            None => self.fail(value.span, "the length of an array must be a number"),
+        }
+    }
+
+    fn type_base(&mut self) -> Parsed<TypeBase> {
+        if self.is_sign("(") {
+            self.advance();
+            let mut elements = Vec::new();
+            while !self.is_sign(")") {
+                elements.push(self.nested(Self::type_name)?);
+                if !self.take_sign(",") {
+                    break;
+                }
+            }
+            self.expect(")")?;
+            return Ok(TypeBase::Tuple(elements));
+        }
+        while self.is_word("const") || self.is_word("volatile") {
+            self.advance();
+        }
+        let (word, _) = self.word("a type")?;
+        match word.as_str() {
+            "struct" | "union" => {
+                let (name, _) = self.word("a name")?;
+                Ok(TypeBase::Struct(format!("{word} {name}")))
+            }
+            "enum" => Ok(TypeBase::Enum(self.word("a name")?.0)),
+            "typeof" => {
+                self.expect("(")?;
+                let of = self.nested(Self::type_or_expr)?;
+                self.expect(")")?;
+                Ok(TypeBase::Typeof(Box::new(of)))
+            }
+            _ => {
+                // C's names of several words.
+                let mut name = word;
+                while is_part_of_c_type(&name)
+                    && self.token.kind == Kind::Word
+                    && is_part_of_c_type(self.text())
+                {
+                    name.push(' ');
+                    name.push_str(self.text());
+                    self.advance();
+                }
+                Ok(TypeBase::Named(name))
+            }
+        }
+    }
+}
+
+fn is_part_of_c_type(words: &str) -> bool {
+    words.split(' ').all(|word| {
+        matches!(
+            word,
+            "unsigned" | "signed" | "char" | "short" | "int" | "long" | "__signed__"
+        )
+    })
+}
+
+/// The value of an expression that is a number already.
+pub(super) fn constant(expr: &Expr) -> Option<u64> {
+    match &expr.kind {
+        ExprKind::Int(value) => Some(*value),
+        ExprKind::Unary(UnaryOp::Neg, inner) => Some(constant(inner)?.wrapping_neg()),
+        ExprKind::Binary(operator, left, right) => {
+            let (left, right) = (constant(left)?, constant(right)?);
+            match operator {
+                BinaryOp::Add => left.checked_add(right),
+                BinaryOp::Sub => left.checked_sub(right),
+                BinaryOp::Mul => left.checked_mul(right),
+                BinaryOp::Div => left.checked_div(right),
+                BinaryOp::Shl => left.checked_shl(u32::try_from(right).ok()?),
+                BinaryOp::Shr => left.checked_shr(u32::try_from(right).ok()?),
+                BinaryOp::BitOr => Some(left | right),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Gives an expression that comes from elsewhere a place in the source.
+fn place(expr: &mut Expr, span: Span) {
+    expr.span = span;
+    match &mut expr.kind {
+        ExprKind::Unary(_, inner)
+        | ExprKind::Cast(_, inner)
+        | ExprKind::Field(inner, _)
+        | ExprKind::TupleIndex(inner, _) => place(inner, span),
+        ExprKind::Binary(_, left, right) | ExprKind::Index(left, right) => {
+            place(left, span);
+            place(right, span);
+        }
+        ExprKind::Call(call) => call.args.iter_mut().for_each(|arg| place(arg, span)),
+        ExprKind::Tuple(elements) => elements.iter_mut().for_each(|one| place(one, span)),
+        ExprKind::Ternary(condition, then, other) => {
+            place(condition, span);
+            if let Some(then) = then {
+                place(then, span);
+            }
+            place(other, span);
+        }
+        _ => {}
+    }
+}
