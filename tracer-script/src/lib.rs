@@ -13,14 +13,17 @@ pub mod diagnostic;
 pub mod emit;
 pub mod facts;
 pub mod format;
+pub mod ir;
 mod lexer;
 mod literal;
+mod lower;
 pub mod macros;
 pub mod parse;
+mod plan;
 mod preprocess;
 pub mod probe;
 pub mod program;
 pub mod types;
 
-pub use compile::{Input, compile};
+pub use compile::{Input, Stage, compile, compile_showing};
 pub use diagnostic::{Diagnostic, Diagnostics, Level, Span};

@@ -24,6 +24,7 @@ use crate::{
 };
 
 pub use env::Env;
+pub(crate) use expr::{fold, truncate};
 
 /// A probe's block, to be compiled for these places.
 #[derive(Clone, Debug)]
@@ -103,6 +104,14 @@ pub struct Params {
     pub child: Option<u32>,
     /// The process of `-p`.
     pub pid: Option<u32>,
+    /// The tracer's own process, where what that does is left out.
+    pub own_pid: Option<u32>,
+    /// When the tracer started, in nanoseconds since boot.
+    pub start_ns: u64,
+    /// International atomic time less the time since boot, in nanoseconds.
+    pub tai_offset_ns: u64,
+    /// Failures of the kernel's helpers are told.
+    pub report_errors: bool,
 }
 
 /// Finds all types.
@@ -138,7 +147,6 @@ pub fn check(
                 next_variable: 0,
                 depth: 0,
                 loops: 0,
-                addressed: Vec::new(),
             };
             checker.unit();
         }
@@ -261,7 +269,6 @@ struct Checker<'a> {
     depth: u32,
     /// Loops of any kind around.
     loops: u32,
-    addressed: Vec<usize>,
 }
 
 impl Checker<'_> {
@@ -359,6 +366,11 @@ impl Checker<'_> {
     fn constant(&self, id: ExprId) -> Option<i64> {
         self.result.constants.get(&id).copied()
     }
+}
+
+/// What an aggregated value is as a number.
+pub(crate) fn number_of(kind: &Type) -> Type {
+    Checker::number_of(kind)
 }
 
 /// The name of a structure without its keyword.
