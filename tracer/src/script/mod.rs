@@ -1,0 +1,5 @@
+//! Scripts: programs that users write, compiled by `tracer-script`, loaded and run here.
+
+pub mod output;
+pub mod run;
+pub mod session;
