@@ -1,6 +1,8 @@
 //! All that a script has in the kernel: maps, programs, and the links that have them run. Everything hangs on
 //! file descriptors: dropping it, or the end of the process, detaches and frees all of it.
 
+#[cfg(test)]
+pub mod assembled;
 mod attach;
 mod data;
 mod error;
