@@ -20,14 +20,14 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tokio::io::unix::AsyncFd;
+use tokio::{io::unix::AsyncFd, runtime::Runtime};
 use tracer_script::{
     Diagnostics, Input, Level, check::Params, compile, facts::Facts, program::Image,
 };
 
 use super::{
     output::Face,
-    session::{ScriptError, Session, Stacks},
+    session::{FindFunction, ScriptError, Session, Stacks},
 };
 use crate::{
     engine::{
@@ -116,12 +116,34 @@ impl Failure {
     }
 }
 
-/// Runs a script to its end, and gives back the status that it exits with. A closed output is an end, not an
-/// error.
-pub fn run(options: &Options, facts: &dyn Facts, make_face: MakeFace<'_>) -> Result<u8, Failure> {
+/// The kernel that a script is compiled for and loaded into.
+#[derive(Clone, Copy)]
+pub struct Machine<'a> {
+    /// What it is.
+    pub kernel: &'a Kernel,
+    /// What the compiler asks of it.
+    pub facts: &'a dyn Facts,
+    /// Finds functions for trampolines.
+    pub find_function: FindFunction<'a>,
+}
+
+/// A script that is loaded and attached.
+pub struct Ready {
+    runtime: Runtime,
+    /// [`None`] where all that was wanted is done.
+    run: Option<Run>,
+    options: Options,
+}
+
+/// Compiles a script, loads it, attaches it and lets the command go.
+pub fn start(
+    options: &Options,
+    machine: Machine<'_>,
+    make_face: MakeFace<'_>,
+) -> Result<Ready, Failure> {
     let (options, command) = prepare(options).map_err(|error| failed(options, &error))?;
-    let image = compiled(&options, facts)?;
-    run_image(&options, Rc::new(image), command, make_face)
+    let image = compiled(&options, machine.facts)?;
+    start_image(options, Rc::new(image), machine, command, make_face)
 }
 
 /// What comes before compiling: rights, and the process of the command, which the script may ask for.
@@ -165,28 +187,52 @@ fn rendered(diagnostics: &Diagnostics, options: &Options) -> String {
         .collect()
 }
 
-/// Runs what has been compiled.
-fn run_image(
-    options: &Options,
+/// Starts what has been compiled.
+fn start_image(
+    options: Options,
     image: Rc<Image>,
+    machine: Machine<'_>,
     command: Option<Held>,
     make_face: MakeFace<'_>,
-) -> Result<u8, Failure> {
-    let result = tokio::runtime::Builder::new_current_thread()
+) -> Result<Ready, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot make the event loop")
-        .and_then(|runtime| {
-            let _guard = runtime.enter();
-            match start(options, image, command, make_face)? {
-                Some(run) => runtime.block_on(run.until_the_end()),
-                None => Ok(0),
-            }
-        });
-    match result {
-        Ok(status) => Ok(status),
-        Err(error) if is_closed_pipe(&error) => Ok(0),
-        Err(error) => Err(failed(options, &error)),
+        .map_err(|error| failed(&options, &error))?;
+    let guard = runtime.enter();
+    let started = attach(&options, image, machine, command, make_face);
+    drop(guard);
+    match started {
+        Ok(run) => Ok(Ready {
+            runtime,
+            run,
+            options,
+        }),
+        Err(error) if is_closed_pipe(&error) => Ok(Ready {
+            runtime,
+            run: None,
+            options,
+        }),
+        Err(error) => Err(failed(&options, &error)),
+    }
+}
+
+impl Ready {
+    /// Runs the script to its end, and gives back the status to exit with. A closed output is an end, not an
+    /// error.
+    pub fn run(self) -> Result<u8, Failure> {
+        let Self {
+            runtime,
+            run,
+            options,
+        } = self;
+        let Some(run) = run else { return Ok(0) };
+        match runtime.block_on(run.until_the_end()) {
+            Ok(status) => Ok(status),
+            Err(error) if is_closed_pipe(&error) => Ok(0),
+            Err(error) => Err(failed(&options, &error)),
+        }
     }
 }
 
@@ -199,14 +245,15 @@ fn failed(options: &Options, error: &anyhow::Error) -> Failure {
 }
 
 /// Loads and attaches all, and lets the command go; [`None`] where no more is wanted.
-fn start(
+fn attach(
     options: &Options,
     image: Rc<Image>,
+    machine: Machine<'_>,
     command: Option<Held>,
     make_face: MakeFace<'_>,
 ) -> anyhow::Result<Option<Run>> {
     let signals = Signals::catch()?;
-    let kernel = Kernel::running()?;
+    let kernel = machine.kernel;
     if !kernel.since(5, 11) {
         sys::raise_memlock()?;
     }
@@ -215,8 +262,7 @@ fn start(
         .as_ref()
         .map(|held| sys::pidfd_open(held.pid()))
         .transpose()?;
-    let session = Session::load(image.clone(), &kernel)?;
-    drop(kernel);
+    let session = Session::load(image.clone(), kernel, machine.find_function)?;
     let face = make_face(
         writer(options)?,
         Scene {

@@ -3,7 +3,9 @@
 use std::{
     cell::RefCell,
     io::{self, Write},
+    path::Path,
     rc::Rc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -14,13 +16,15 @@ use tracer_script::{
     types::{INT, Type},
 };
 
-use super::{Failure, Options, run_image};
+use super::{Failure, Machine, MakeFace, Options, Ready, start_image};
 use crate::{
     engine::command::Held,
+    kernel::Kernel,
     script::{
         output::{Face, RawEntry},
         session::assembled::{
-            Assembly, HASH, action, image, may_trace, nothing, on_request, print, program, send,
+            Assembly, HASH, LOSS, NoFacts, action, image, may_trace, no_function, nothing,
+            on_request, print, program, send,
         },
     },
 };
@@ -127,15 +131,29 @@ fn acting() -> Image {
 }
 
 fn run(image: Image, options: &Options) -> (Result<u8, Failure>, Vec<String>) {
-    let notes = Notes::default();
-    let face = notes.clone();
-    let command = match options.command.as_slice() {
+    let held = match options.command.as_slice() {
         [] => None,
         words => Some(Held::spawn(words).expect("it can be run")),
     };
-    let result = run_image(options, Rc::new(image), command, &|_: Box<dyn Write>, _| {
-        Ok(Box::new(face.clone()))
-    });
+    run_with(image, options, held)
+}
+
+fn run_with(
+    image: Image,
+    options: &Options,
+    held: Option<Held>,
+) -> (Result<u8, Failure>, Vec<String>) {
+    let notes = Notes::default();
+    let face = notes.clone();
+    let kernel = Kernel::running().expect("/proc is mounted");
+    let machine = Machine {
+        kernel: &kernel,
+        facts: &NoFacts,
+        find_function: &no_function,
+    };
+    let make_face: MakeFace<'_> = &|_: Box<dyn Write>, _| Ok(Box::new(face.clone()));
+    let ready = start_image(options.clone(), Rc::new(image), machine, held, make_face);
+    let result = ready.and_then(Ready::run);
     (result, notes.all())
 }
 
@@ -250,14 +268,35 @@ fn a_command_ends_with_its_script() {
     }
     let mut image = acting();
     image.programs = vec![on_request(AttachKind::Begin, send(&[(EXIT, 0)]))];
+    let held = Held::spawn(&["sleep".into(), "1000".into()]).expect("it can be run");
+    let process = format!("/proc/{}", held.pid());
+    let (result, _) = run_with(image, &Options::default(), Some(held));
+    assert_eq!(result.expect("it runs"), 0);
+    let patience = Instant::now() + Duration::from_secs(10);
+    while Path::new(&process).exists() {
+        assert!(Instant::now() < patience, "it still runs");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_signal_has_its_probes_run() {
+    if !may_trace() {
+        return;
+    }
+    let mut image = acting();
+    image.programs = vec![on_request(
+        AttachKind::SelfSignal,
+        send(&[(HELLO, 1), (EXIT, 2)]),
+    )];
+    let signal = format!("kill -USR1 {}; exec sleep 1000", std::process::id());
     let options = Options {
-        command: vec!["sleep".into(), "1000".into()],
+        command: vec!["sh".into(), "-c".into(), signal.into()],
         ..Options::default()
     };
-    let began = Instant::now();
-    let (result, _) = run(image, &options);
-    assert_eq!(result.expect("it runs"), 0);
-    assert!(began.elapsed() < Duration::from_secs(100));
+    let (result, notes) = run(image, &options);
+    assert_eq!(result.expect("it runs"), 2);
+    assert_eq!(notes[1], "hello 1");
 }
 
 #[test]
@@ -294,12 +333,8 @@ fn losses_are_told_once() {
         return;
     }
     let mut begin = Assembly::default();
-    begin.update(crate::script::session::assembled::LOSS, 0, [3, 0]);
-    begin.update(
-        crate::script::session::assembled::LOSS,
-        3 + HASH as u64,
-        [4, 0],
-    );
+    begin.update(LOSS, 0, [3, 0]);
+    begin.update(LOSS, 3 + HASH as u64, [4, 0]);
     begin.send(EXIT, 0);
     let mut image = acting();
     image.config.print_maps_on_exit = false;

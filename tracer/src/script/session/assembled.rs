@@ -1,14 +1,18 @@
 //! Images put together by hand, for tests: programs of a few instructions each.
 
+use std::rc::Rc;
+
 use tracer_script::{
     Span,
     emit::{Code, Insn, Reference},
+    facts::{EventField, ExpandOptions, Facts, Signature, Struct},
     format,
     probe::{AttachKind, Target},
     program::{Action, ActionKind, Image, Map, MapKind, MapRole, Program, ProgramKind},
     types::Type,
 };
 
+use super::FunctionType;
 use crate::kernel::process::Privileges;
 
 /// The numbers of the maps of [`image`].
@@ -28,6 +32,71 @@ pub fn may_trace() -> bool {
         eprintln!("SKIPPED: loading programs takes root");
     }
     may
+}
+
+/// Knows nothing: images that are put together by hand need no compiler.
+pub struct NoFacts;
+
+impl Facts for NoFacts {
+    fn structure(&self, _: &str) -> Option<Rc<Struct>> {
+        None
+    }
+    fn typedef(&self, _: &str) -> Option<Type> {
+        None
+    }
+    fn enumeration(&self, _: &str) -> Option<(Type, Vec<(String, i64)>)> {
+        None
+    }
+    fn enumerator(&self, _: &str) -> Option<(i64, Type)> {
+        None
+    }
+    fn function(&self, _: &str) -> Option<Rc<Signature>> {
+        None
+    }
+    fn raw_tracepoint(&self, _: &str) -> Option<Rc<Signature>> {
+        None
+    }
+    fn tracepoint(&self, _: &str, name: &str) -> Result<Rc<Vec<EventField>>, String> {
+        Err(format!("there is no tracepoint {name}"))
+    }
+    fn kernel_symbol(&self, _: &str) -> Option<u64> {
+        None
+    }
+    fn user_symbol(&self, _: &str, _: &str) -> Option<u64> {
+        None
+    }
+    fn cgroup_id(&self, _: &str) -> Option<u64> {
+        None
+    }
+    fn expand(&self, _: &[String], _: &ExpandOptions) -> Result<Vec<Target>, String> {
+        Err("there is no such place".to_owned())
+    }
+    fn syscall_number(&self, _: &str) -> Option<u32> {
+        None
+    }
+    fn has_multi(&self, _: AttachKind) -> bool {
+        false
+    }
+    fn since(&self, _: u32, _: u32) -> bool {
+        false
+    }
+    fn kfunc(&self, _: &str) -> Option<u32> {
+        None
+    }
+    fn has_cookie(&self, _: AttachKind) -> bool {
+        false
+    }
+    fn cpus(&self) -> u32 {
+        1
+    }
+    fn pid_namespace(&self) -> Option<(u64, u64)> {
+        None
+    }
+}
+
+/// For images without programs on trampolines.
+pub fn no_function(_: &str, function: &str) -> anyhow::Result<FunctionType> {
+    anyhow::bail!("there is no function {function}")
 }
 
 /// Maps and no programs.

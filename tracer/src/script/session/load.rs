@@ -13,20 +13,23 @@ use tracer_script::{
     program::{Image, Program, ProgramKind},
 };
 
-use super::{Loaded, ScriptError, refusal};
+use super::{FindFunction, FunctionType, Loaded, ScriptError, refusal};
 use crate::kernel::{
-    Kernel,
     map::Map,
     object::rights_hint,
     sys::{self, ProgramInfo, ProgramSpec},
 };
 
 /// Loads all programs, in the image's order.
-pub fn load(image: &Image, maps: &[Rc<Map>], kernel: &Kernel) -> Result<Vec<Loaded>, ScriptError> {
+pub fn load(
+    image: &Image,
+    maps: &[Rc<Map>],
+    find_function: FindFunction<'_>,
+) -> Result<Vec<Loaded>, ScriptError> {
     let license = CString::new(image.config.license.as_str())
         .map_err(|_| ScriptError::new("the license cannot hold a NUL byte"))?;
     let loader = Loader {
-        kernel,
+        find_function,
         maps,
         license,
         log_bytes: image.config.log_size as usize,
@@ -37,7 +40,7 @@ pub fn load(image: &Image, maps: &[Rc<Map>], kernel: &Kernel) -> Result<Vec<Load
 
 /// What programs are loaded with.
 struct Loader<'a> {
-    kernel: &'a Kernel,
+    find_function: FindFunction<'a>,
     maps: &'a [Rc<Map>],
     license: CString,
     log_bytes: usize,
@@ -84,9 +87,10 @@ impl Loader<'_> {
         spec: &ProgramSpec<'_>,
     ) -> Result<Vec<(OwnedFd, Option<usize>)>, ScriptError> {
         let load = |(index, target): (usize, &Target)| {
-            let (id, module) = self.function(program, target)?;
+            let function = self.function(program, target)?;
+            let module = function.module.as_ref().map(|module| module.as_fd());
             let spec = ProgramSpec {
-                target: Some((id, module.as_ref().map(|module| module.as_fd()))),
+                target: Some((function.id, module)),
                 ..*spec
             };
             Ok((self.load_one(program, &spec)?, Some(index)))
@@ -94,29 +98,11 @@ impl Loader<'_> {
         program.targets.iter().enumerate().map(load).collect()
     }
 
-    /// The id of the function's type, and the module's type information where it is a module's.
-    fn function(
-        &self,
-        program: &Program,
-        target: &Target,
-    ) -> Result<(u32, Option<OwnedFd>), ScriptError> {
-        let failed = |reason: String| {
-            ScriptError::at(
-                program.span,
-                format!("cannot attach to {}: {reason}", target.name),
-            )
-        };
-        let btf = self
-            .kernel
-            .btf()
-            .map_err(|error| failed(error.to_string()))?;
-        let id = btf.function(&target.item).ok_or_else(|| {
-            failed(format!(
-                "the kernel's type information has no function {}",
-                target.item
-            ))
-        })?;
-        Ok((id, None))
+    fn function(&self, program: &Program, target: &Target) -> Result<FunctionType, ScriptError> {
+        (self.find_function)(&target.group, &target.item).map_err(|error| {
+            let name = &target.name;
+            ScriptError::at(program.span, format!("cannot attach to {name}: {error:#}"))
+        })
     }
 
     fn load_one(&self, program: &Program, spec: &ProgramSpec<'_>) -> Result<OwnedFd, ScriptError> {

@@ -32,6 +32,17 @@ use crate::{
 pub use data::{Losses, Stacks};
 pub use error::ScriptError;
 
+/// A function as a program on a trampoline is loaded for it.
+pub struct FunctionType {
+    /// The id of its type in the kernel's BTF, or in its module's.
+    pub id: u32,
+    /// The BTF of its module, where it is in one.
+    pub module: Option<OwnedFd>,
+}
+
+/// Finds a function of the kernel by its module (empty for any) and its name.
+pub type FindFunction<'a> = &'a dyn Fn(&str, &str) -> anyhow::Result<FunctionType>;
+
 /// The programs of one of the script's probes: as a rule one, for functions by trampolines one for each place.
 struct Loaded {
     /// With the number of the place that it is for, where it is for one.
@@ -48,9 +59,13 @@ pub struct Session {
 
 impl Session {
     /// Makes the maps and loads the programs; nothing is attached yet.
-    pub fn load(image: Rc<Image>, kernel: &Kernel) -> Result<Self, ScriptError> {
+    pub fn load(
+        image: Rc<Image>,
+        kernel: &Kernel,
+        find_function: FindFunction<'_>,
+    ) -> Result<Self, ScriptError> {
         let maps = maps::create(&image, kernel)?;
-        let programs = load::load(&image, &maps, kernel)?;
+        let programs = load::load(&image, &maps, find_function)?;
         Ok(Self {
             image,
             maps,

@@ -12,19 +12,22 @@ use tracer_script::{
 use super::{
     Losses, ScriptError, Session,
     assembled::{
-        Assembly, HASH, LOSS, SCALAR, image, map, may_trace, nothing, on_request, program,
+        Assembly, HASH, LOSS, SCALAR, image, map, may_trace, no_function, nothing, on_request,
+        program,
     },
 };
-use crate::{kernel::Kernel, script::output::RawEntry};
+use crate::{
+    glob::Glob,
+    kernel::{Kernel, symbols},
+    script::output::RawEntry,
+};
 
 /// The map that counts how often [`counting`] has run.
 const COUNT: usize = 4;
 
 fn load(image: Image) -> Result<Session, ScriptError> {
-    Session::load(
-        Rc::new(image),
-        &Kernel::running().expect("/proc is mounted"),
-    )
+    let kernel = Kernel::running().expect("/proc is mounted");
+    Session::load(Rc::new(image), &kernel, &no_function)
 }
 
 fn counting() -> Code {
@@ -116,6 +119,50 @@ fn tracepoints_are_attached_by_both_ways() {
     let by_format = target(AttachKind::Tracepoint, "raw_syscalls", "sys_enter");
     let runs = counted(ProgramKind::Tracepoint, by_format, read_something);
     assert!(runs.expect("it can be attached") >= 300);
+}
+
+#[test]
+fn user_functions_are_attached_by_both_ways() {
+    if !may_trace() {
+        return;
+    }
+    let path = symbols::find_binary("libc", None).expect("the tests use it");
+    let found = symbols::functions(&path, &Glob::new("getppid")).expect("it can be read");
+    let function = Target {
+        offset: found[0].offset,
+        pid: Some(std::process::id()),
+        ..target(
+            AttachKind::Uprobe,
+            path.to_str().expect("a plain path"),
+            "getppid",
+        )
+    };
+    let call = || {
+        for _ in 0..10 {
+            std::os::unix::process::parent_id();
+        }
+    };
+    let on_return = false;
+    let alone = counted(ProgramKind::Uprobe { on_return }, function.clone(), call);
+    assert_eq!(alone.expect("it can be attached"), 10);
+    if Kernel::running().expect("/proc is mounted").since(6, 6) {
+        let many = counted(ProgramKind::UprobeMulti { on_return }, function, call);
+        assert_eq!(many.expect("it can be attached"), 10);
+    }
+}
+
+#[test]
+fn a_trampoline_needs_its_function() {
+    if !may_trace() {
+        return;
+    }
+    let function = target(AttachKind::Fentry, "", "no_such_function");
+    let kind = ProgramKind::Fentry { on_return: false };
+    let error = counted(kind, function, || {}).expect_err("it is missing");
+    assert_eq!(
+        error.message,
+        "cannot attach to no_such_function: there is no function no_such_function"
+    );
 }
 
 #[test]
