@@ -14,7 +14,7 @@ use crate::{
     macros, parse,
     plan::{self, Plan, Planned},
     preprocess,
-    program::{Image, MapRole, Program},
+    program::{Image, Map, MapRole, Program},
     types::Type,
 };
 
@@ -219,33 +219,25 @@ impl Passes<'_> {
         })
     }
 
-    fn image(&self, mut shared: Shared, programs: Vec<Program>, scratch: u32) -> Image {
+    fn image(&self, mut shared: Shared, mut programs: Vec<Program>, scratch: u32) -> Image {
         let facts = self.input.facts;
         let frames = shared.stack_frames;
         let areas = self.plan.areas;
         let ring = lower::ring_bytes(shared.many_records, self.config.perf_rb_pages);
-        let has_actions = !shared.actions.is_empty();
         let rodata = std::mem::take(&mut shared.rodata);
         for map in &mut shared.maps {
             match map.role {
-                MapRole::Events => map.entries = if has_actions { ring } else { 0 },
+                MapRole::Events => map.entries = ring,
                 MapRole::Scratch => {
                     map.value_size = crate::types::align(scratch);
-                    map.entries = if scratch > 0 { areas } else { 0 };
+                    map.entries = areas;
                 }
-                MapRole::Rodata => {
-                    map.value_size = rodata.len() as u32;
-                    map.entries = u32::from(!rodata.is_empty());
-                }
-                MapRole::Stacks => {
-                    map.value_size = 8 + frames * 8;
-                    if frames == 0 {
-                        map.entries = 0;
-                    }
-                }
+                MapRole::Rodata => map.value_size = rodata.len() as u32,
+                MapRole::Stacks => map.value_size = 8 + frames * 8,
                 MapRole::Script | MapRole::Loss => {}
             }
         }
+        leave_out_unused(&mut shared.maps, &mut programs);
         for map in &shared.maps {
             for kind in [&map.key, &map.value] {
                 collect_structs(kind, self.env, facts, &mut shared.structs, 0);
@@ -276,6 +268,32 @@ impl Passes<'_> {
             missing: self.plan.missing.clone(),
         }
     }
+}
+
+/// Of the maps that are not the script's own, only those are kept that a program refers to. They come last: the
+/// numbers of the script's stay as they are.
+fn leave_out_unused(maps: &mut Vec<Map>, programs: &mut [Program]) {
+    let mut used: Vec<bool> = maps.iter().map(|map| map.role == MapRole::Script).collect();
+    for program in programs.iter() {
+        for (_, reference) in &program.code.references {
+            used[reference.map()] = true;
+        }
+    }
+    let mut next = 0;
+    let numbers: Vec<usize> = used
+        .iter()
+        .map(|&used| {
+            next += usize::from(used);
+            next.saturating_sub(1)
+        })
+        .collect();
+    for program in programs {
+        for (_, reference) in &mut program.code.references {
+            *reference = reference.renumbered(&numbers);
+        }
+    }
+    let mut used = used.into_iter();
+    maps.retain(|_| used.next().unwrap_or(false));
 }
 
 /// Letters, digits and `_`, and a number that tells programs apart.

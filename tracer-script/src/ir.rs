@@ -212,6 +212,14 @@ pub struct Function {
     pub slots: Vec<u32>,
 }
 
+impl Function {
+    /// The place in the source that its first operation comes from.
+    pub fn first_span(&self) -> Span {
+        let first = &self.blocks[0];
+        first.ops.first().map_or(first.end_span, |&(_, span)| span)
+    }
+}
+
 macro_rules! helpers {
     ($($name:ident = $number:literal, $pure:literal;)*) => {
         /// Helpers of the kernel, by their numbers in `include/uapi/linux/bpf.h`.

@@ -56,6 +56,8 @@ pub(super) fn assemble(function: &mut Function) -> Result<Assembled, String> {
         starts: vec![None; function.blocks.len()],
         jumps: Vec::new(),
     };
+    // The kernel wants to know where each function begins in the source.
+    assembler.at(function.first_span());
     assembler.parameters(function.params);
     for (index, &block) in allocation.order.iter().enumerate() {
         assembler.block(function, block, allocation.order.get(index + 1).copied());

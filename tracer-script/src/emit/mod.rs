@@ -35,6 +35,23 @@ pub enum Reference {
     MapValue(usize),
 }
 
+impl Reference {
+    /// The map's number.
+    pub fn map(self) -> usize {
+        match self {
+            Self::Map(map) | Self::MapValue(map) => map,
+        }
+    }
+
+    /// The same map by another number.
+    pub(crate) fn renumbered(self, numbers: &[usize]) -> Self {
+        match self {
+            Self::Map(map) => Self::Map(numbers[map]),
+            Self::MapValue(map) => Self::MapValue(numbers[map]),
+        }
+    }
+}
+
 /// A program's code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Code {

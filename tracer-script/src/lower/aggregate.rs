@@ -75,6 +75,7 @@ impl Lower<'_, '_> {
         alone: bool,
     ) {
         let (compare, write, done) = (self.block(), self.block(), self.block());
+        let number = Operand::Reg(self.as_register(number));
         let set = self.load(place.plus(SET), 8);
         self.branch(Cond::Eq, Operand::Reg(set), Operand::Imm(0), write, compare);
         self.go_on_at(compare);
@@ -85,7 +86,6 @@ impl Lower<'_, '_> {
             (false, true) => Cond::SGt,
             (false, false) => Cond::Gt,
         };
-        let number = Operand::Reg(self.as_register(number));
         self.branch(cond, number, Operand::Reg(known), write, done);
         self.go_on_at(write);
         if !alone && self.given.facts.since(5, 12) {
