@@ -13,6 +13,7 @@ pub mod diagnostic;
 pub mod emit;
 pub mod facts;
 pub mod format;
+mod headers;
 pub mod ir;
 mod lexer;
 mod literal;

@@ -50,7 +50,7 @@ impl Checker<'_> {
                 INT
             }
             ExprKind::Ident(name) => self.ident(expr, name),
-            ExprKind::Var(name) => match self.find_variable(name) {
+            ExprKind::Var(name) => match self.used_variable(name, expr.span) {
                 Some(index) => self.bind(expr.id, index),
                 None => self.error(
                     expr.span,

@@ -168,6 +168,7 @@ impl Checker<'_> {
         self.loops += 1;
         self.scopes.push(HashMap::new());
         let index = self.declare(name, kind.clone());
+        self.result.variables[index].by_let = true;
         self.result.variables[index].kind = kind;
         self.bind(id, index);
         self.stmts(body);
@@ -227,6 +228,7 @@ impl Checker<'_> {
             );
         }
         let index = self.declare(name, declared.clone().unwrap_or(Type::Unknown));
+        self.result.variables[index].by_let = true;
         if let Some(kind) = declared {
             let variable = &mut self.result.variables[index];
             variable.declared = true;

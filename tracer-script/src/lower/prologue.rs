@@ -83,6 +83,7 @@ impl Lower<'_, '_> {
         self.go_on_at(body);
         self.leave_out_others();
         self.select_syscalls();
+        self.make_hoisted();
         if let Some(predicate) = &probe.predicate {
             let then = self.block();
             let exit = self.entry.exit;

@@ -85,6 +85,18 @@ impl Lower<'_, '_> {
         if let Some(&known) = self.variables.get(&index) {
             return Some((index, known));
         }
+        Some((index, self.room_for(index)))
+    }
+
+    /// Makes the variables that belong to the whole probe: they come first among all.
+    pub(super) fn make_hoisted(&mut self) {
+        for index in 0..self.given.checked.hoisted.len() {
+            let variable = self.room_for(index);
+            self.clear_variable(index, variable);
+        }
+    }
+
+    fn room_for(&mut self, index: usize) -> Variable {
         let info = &self.given.checked.variables[index];
         let variable = if super::expr::is_scalar_like(&info.kind) && !info.in_memory {
             Variable::Register(self.reg())
@@ -95,7 +107,20 @@ impl Lower<'_, '_> {
             Variable::Scratch(at)
         };
         self.variables.insert(index, variable);
-        Some((index, variable))
+        variable
+    }
+
+    fn clear_variable(&mut self, index: usize, variable: Variable) {
+        match variable {
+            Variable::Register(reg) => self.op(Op::Const(reg, 0)),
+            Variable::Scratch(at) => {
+                let kind = self.given.checked.variables[index].kind.clone();
+                let size = align(self.stored_size(&kind));
+                let place = self.in_scratch(at);
+                self.clear(place, size);
+            }
+            Variable::Entry { .. } => {}
+        }
     }
 
     fn declare(&mut self, id: ExprId, value: Option<&Expr>) {
@@ -108,16 +133,7 @@ impl Lower<'_, '_> {
         };
         match value {
             Some(value) => self.temporarily(|lower| lower.give(index, variable, value)),
-            None => match variable {
-                Variable::Register(reg) => self.op(Op::Const(reg, 0)),
-                Variable::Scratch(at) => {
-                    let kind = self.given.checked.variables[index].kind.clone();
-                    let size = align(self.stored_size(&kind));
-                    let place = self.in_scratch(at);
-                    self.clear(place, size);
-                }
-                Variable::Entry { .. } => {}
-            },
+            None => self.clear_variable(index, variable),
         }
     }
 
