@@ -12,6 +12,7 @@ pub mod config;
 pub mod diagnostic;
 pub mod emit;
 pub mod facts;
+pub mod fixed;
 pub mod format;
 mod headers;
 pub mod ir;
