@@ -147,7 +147,7 @@ pub fn check(
                 env: &mut env,
                 maps: &mut maps,
                 unit,
-                result,
+                result: &mut *result,
                 diagnostics: &mut told,
                 scopes: Vec::new(),
                 next_variable: 0,
@@ -156,7 +156,12 @@ pub fn check(
                 restart: false,
             };
             checker.unit();
-            restarts |= checker.restart;
+            if checker.restart {
+                // All variables get other numbers.
+                restarts = true;
+                result.variables.clear();
+                result.bindings.clear();
+            }
         }
         if !restarts && snapshot(&maps, &checked) == before {
             break;
@@ -343,8 +348,6 @@ impl Checker<'_> {
             .any(|variable| variable.name == name && !variable.by_let);
         if found.is_none() && was_made && !self.result.hoisted.iter().any(|known| known == name) {
             self.result.hoisted.push(name.to_owned());
-            self.result.variables.clear();
-            self.result.bindings.clear();
             self.restart = true;
         }
         if self.result.hoisted.iter().any(|known| known == name) {
