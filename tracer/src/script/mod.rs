@@ -1,0 +1,3 @@
+//! Scripts: programs that users write, compiled by `tracer-script`, loaded and run here.
+
+pub mod output;
