@@ -139,9 +139,7 @@ fn sized(conversion: &Conversion, kind: &Type, number: u64) -> u64 {
         kind,
         Type::Int { size: ..=4, .. } | Type::Enum { size: ..=4, .. }
     );
-    let has_modifier = conversion
-        .text
-        .contains(|letter| matches!(letter, 'l' | 'L' | 'j' | 'z' | 't'));
+    let has_modifier = conversion.text.contains(['l', 'L', 'j', 'z', 't']);
     if !is_signed && small && !has_modifier && (number as i64) < 0 {
         return narrow(number, 4, false);
     }

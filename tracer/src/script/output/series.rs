@@ -77,7 +77,7 @@ pub fn merge<'v>(shape: Shape, values: impl Iterator<Item = &'v [u8]>) -> Number
 pub fn series(shape: Shape, numbers: &Numbers, last: u64) -> Series {
     let earliest = last.saturating_sub(u64::from(shape.buckets).saturating_sub(1));
     let first = numbers.range(earliest..).next().map(|(first, _)| *first);
-    let intervals = first.map_or(1..=0, |first| first..=last);
+    let intervals = first.into_iter().flat_map(|first| first..=last);
     let point = |interval: u64| {
         let number = numbers
             .get(&interval)

@@ -186,3 +186,76 @@ fn place(info: &CodeInfo<'_>) -> String {
     let path = info.to_path();
     format!("@{}:{}", path.display(), info.line.unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf, process::Command};
+
+    use super::*;
+    use crate::{glob::Glob, kernel::symbols};
+
+    #[inline(never)]
+    fn a_function_of_our_own() -> u64 {
+        std::hint::black_box(a_function_of_our_own as *const () as u64)
+    }
+
+    #[test]
+    fn own_functions_are_found_with_their_place() {
+        let mut symbols = UserSymbols::new(&Config::default());
+        let found = symbols.find(a_function_of_our_own() + 1, std::process::id());
+        let symbol = found.last().expect("a symbol");
+        assert!(symbol.name.ends_with("a_function_of_our_own"), "{symbol:?}");
+        assert_eq!(symbol.offset, Some(1));
+        let place = symbol.place.as_deref().unwrap_or_default();
+        assert!(place.contains("user.rs:"), "{symbol:?}");
+        assert!(symbols.find(1, std::process::id()).is_empty());
+    }
+
+    /// Where the C library of a process lies, less where that part of it begins in the file.
+    fn library(pid: u32) -> Option<(PathBuf, u64)> {
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+        let line = maps
+            .lines()
+            .find(|line| line.contains("r-xp") && line.contains("libc.so"))?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let start = u64::from_str_radix(words[0].split('-').next()?, 16).ok()?;
+        let offset = u64::from_str_radix(words[2], 16).ok()?;
+        Some((PathBuf::from(words[5]), start - offset))
+    }
+
+    #[test]
+    fn processes_that_are_gone_keep_their_symbols() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep");
+        let pid = child.id();
+        let library = (0..100).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            library(pid)
+        });
+        let Some((path, base)) = library else {
+            child.kill().expect("it runs");
+            child.wait().expect("it ran");
+            return eprintln!("SKIPPED: sleep has no C library of its own here");
+        };
+        let address = |name: &str| {
+            let found = symbols::functions(&path, &Glob::new(name)).expect("readable");
+            base + found.first().expect("every C library has it").offset
+        };
+        let (first, second) = (address("qsort"), address("getenv"));
+        let mut symbols = UserSymbols::new(&Config::default());
+        // With debug information of the library it may be another of the function's names.
+        let is = |symbols: &[Symbol], name: &str| {
+            symbols.last().is_some_and(|one| one.name.ends_with(name))
+        };
+        assert!(is(symbols.find(first + 2, pid), "qsort"));
+        let lines = symbols.build_ids(&[first, 0x10], pid);
+        let (id, offset) = lines[0].split_once(' ').expect("an id and an offset");
+        assert!(id.len() == 40, "{lines:?}");
+        assert_eq!(offset, format!("0x{:02x}", first - base));
+        assert_eq!(lines[1], "10");
+        child.kill().expect("it runs");
+        child.wait().expect("it ran");
+        assert!(is(symbols.find(second, pid), "getenv"));
+        assert!(symbols.find(0x10, pid).is_empty());
+        assert!(symbols.find(first, 0).is_empty());
+    }
+}
