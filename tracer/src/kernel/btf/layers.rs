@@ -57,14 +57,12 @@ pub enum Shape<'a> {
         /// Whether it may be negative.
         signed: bool,
     },
-    /// Another name of a type, a qualifier or a tag: what is behind it, and the name.
+    /// What only adds to another type.
     Alias {
         /// The number of the type behind it.
         target: u32,
-        /// A typedef's or a tag's name, empty for qualifiers.
-        name: &'a str,
-        /// A tag, as `__user` leaves one.
-        tag: bool,
+        /// What it adds.
+        adds: Addition<'a>,
     },
     /// A function: the number of its prototype.
     Function(u32),
@@ -72,6 +70,17 @@ pub enum Shape<'a> {
     Prototype(u32),
     /// A variable, a section, a tag of a declaration.
     Other,
+}
+
+/// What is put to a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addition<'a> {
+    /// Another name.
+    Name(&'a str),
+    /// `const`, `volatile` or `restrict`.
+    Qualifier(&'static str),
+    /// A tag: `__user` leaves `user`.
+    Tag(&'a str),
 }
 
 impl<'a> Layers<'a> {
@@ -109,13 +118,35 @@ impl<'a> Layers<'a> {
 
     /// The names of all raw tracepoints.
     pub fn raw_tracepoints(&self) -> Vec<String> {
-        let own = self.module.unwrap_or(self.kernel);
-        let typedefs = own.ids().filter_map(|id| own.type_of(id));
-        typedefs
-            .filter(|found| found.kind == kind::TYPEDEF)
-            .filter_map(|found| self.text(found.name).strip_prefix("btf_trace_"))
+        self.names(&[kind::TYPEDEF])
+            .filter_map(|name| name.strip_prefix("btf_trace_"))
             .map(str::to_owned)
             .collect()
+    }
+
+    /// The names of all structs, or unions.
+    pub fn structs(&self, union: bool) -> impl Iterator<Item = &'a str> {
+        let wanted: &[u32] = if union {
+            &[kind::UNION]
+        } else {
+            &[kind::STRUCT]
+        };
+        self.names(wanted)
+    }
+
+    /// The names of all enumerations.
+    pub fn enums(&self) -> impl Iterator<Item = &'a str> {
+        self.names(&[kind::ENUM, kind::ENUM64])
+    }
+
+    fn names(&self, kinds: &'static [u32]) -> impl Iterator<Item = &'a str> {
+        let layers = *self;
+        let own = self.module.unwrap_or(self.kernel);
+        let types = own.ids().filter_map(|id| own.type_of(id));
+        types
+            .filter(|found| kinds.contains(&found.kind))
+            .map(move |found| layers.text(found.name))
+            .filter(|name| !name.is_empty())
     }
 
     /// True where a function is marked with this tag; [`None`] where nothing is: kernels before Linux 6.9 mark
@@ -173,13 +204,11 @@ impl<'a> Layers<'a> {
                 size: found.target,
                 signed: found.flag,
             },
-            kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
-                Shape::Alias {
-                    target: found.target,
-                    name,
-                    tag: found.kind == kind::TYPE_TAG,
-                }
-            }
+            kind::TYPEDEF => alias(found, Addition::Name(name)),
+            kind::VOLATILE => alias(found, Addition::Qualifier("volatile")),
+            kind::CONST => alias(found, Addition::Qualifier("const")),
+            kind::RESTRICT => alias(found, Addition::Qualifier("restrict")),
+            kind::TYPE_TAG => alias(found, Addition::Tag(name)),
             kind::FUNC => Shape::Function(found.target),
             kind::FUNC_PROTO => Shape::Prototype(found.target),
             _ => Shape::Other,
@@ -233,6 +262,13 @@ impl<'a> Layers<'a> {
         let bytes = owner.map_or(&[][..], |btf| btf.string(offset));
         // C's names are ASCII; what is not is no name.
         std::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+fn alias<'a>(found: Type, adds: Addition<'a>) -> Shape<'a> {
+    Shape::Alias {
+        target: found.target,
+        adds,
     }
 }
 

@@ -14,7 +14,7 @@ mod modules;
 
 use std::{fs, io, ops::Deref, path::Path};
 
-pub use layers::{Layers, Shape};
+pub use layers::{Addition, Layers, Shape};
 pub use members::{Field, Member};
 pub use modules::Modules;
 

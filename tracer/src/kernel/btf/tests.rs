@@ -213,8 +213,7 @@ fn types_of_modules_stand_on_the_kernels() {
         behind,
         Some(Shape::Alias {
             target: 4,
-            name: "alias",
-            tag: false
+            adds: Addition::Name("alias"),
         })
     );
     assert_eq!(layers.find_struct("inner", false), None);

@@ -4,6 +4,7 @@
 //! BTF, and no table of all of them is made. What a module alone knows is looked for where the kernel itself
 //! does not have it.
 
+mod c_text;
 mod event;
 mod expand;
 pub mod list;

@@ -7,13 +7,16 @@ use tracer_script::{
     types::{Space, Type},
 };
 
-use crate::kernel::btf::{Layers, Member, Shape};
+use crate::kernel::btf::{Addition, Layers, Member, Shape};
 
 /// Types within types are followed so deep, at most: damaged data may go in circles.
 const DEPTH: u32 = 32;
 
 /// The tag that `__user` leaves on what a pointer leads to: include/linux/compiler_types.h, Linux 5.17.
 const USER_TAG: &str = "user";
+
+/// A parameter: its name, and the number of its type.
+pub(super) type Parameter = (Rc<str>, u32);
 
 /// Types of the kernel, or of a module of it.
 #[derive(Clone, Copy)]
@@ -54,9 +57,9 @@ impl Types<'_> {
                 size: size.min(8) as u8,
                 signed,
             },
-            Shape::Alias { target, name, tag } => {
+            Shape::Alias { target, adds } => {
                 let (kind, user) = self.kind_at(target, depth);
-                return (kind, user || tag && name == USER_TAG);
+                return (kind, user || adds == Addition::Tag(USER_TAG));
             }
             Shape::Function(_) | Shape::Prototype(_) => Type::Func,
         };
@@ -144,40 +147,58 @@ impl Types<'_> {
 
     /// The prototype of the function of this number.
     pub(super) fn signature(&self, id: u32) -> Option<Signature> {
+        let (params, returns) = self.function(id)?;
+        Some(Signature {
+            params: self.typed(params),
+            returns: self.kind(returns),
+        })
+    }
+
+    fn typed(&self, params: Vec<Parameter>) -> Vec<(Rc<str>, Type)> {
+        let typed = params
+            .into_iter()
+            .map(|(name, type_id)| (name, self.kind(type_id)));
+        typed.collect()
+    }
+
+    /// The parameters of the function of this number, and the number of the type that it returns.
+    pub(super) fn function(&self, id: u32) -> Option<(Vec<Parameter>, u32)> {
         match self.layers.shape(id)? {
             Shape::Function(prototype) => self.prototype(prototype),
             _ => None,
         }
     }
 
-    /// The prototype of this number. Parameters without names are called `arg0`, `arg1`…
-    fn prototype(&self, id: u32) -> Option<Signature> {
+    /// The same of a prototype. Parameters without names are called `arg0`, `arg1`…
+    fn prototype(&self, id: u32) -> Option<(Vec<Parameter>, u32)> {
         let Shape::Prototype(returns) = self.layers.shape(id)? else {
             return None;
         };
         let parameters = self.layers.parameters(id)?;
-        let params = parameters
+        let named = parameters
             .into_iter()
             // `...` has neither name nor type.
             .filter(|(name, type_id)| !name.is_empty() || *type_id != 0)
             .enumerate()
-            .map(|(index, (name, type_id))| {
-                let name = match name {
-                    "" => format!("arg{index}").into(),
-                    name => name.into(),
-                };
-                (name, self.kind(type_id))
+            .map(|(index, (name, type_id))| match name {
+                "" => (format!("arg{index}").into(), type_id),
+                name => (name.into(), type_id),
             });
+        Some((named.collect(), returns))
+    }
+
+    /// The arguments of a raw tracepoint.
+    pub(super) fn raw_tracepoint(&self, name: &str) -> Option<Signature> {
         Some(Signature {
-            params: params.collect(),
-            returns: self.kind(returns),
+            params: self.typed(self.raw_parameters(name)?),
+            returns: Type::Void,
         })
     }
 
-    /// The arguments of a raw tracepoint: the prototype that `btf_trace_<name>` points to
-    /// (include/trace/bpf_probe.h) without its first parameter, the listener's own. It has no names; those of
+    /// The parameters of a raw tracepoint: those of the prototype that `btf_trace_<name>` points to
+    /// (include/trace/bpf_probe.h) without the first one, the listener's own. It has no names; those of
     /// `__traceiter_<name>` or `__bpf_trace_<name>`, which take the same, are put in.
-    pub(super) fn raw_tracepoint(&self, name: &str) -> Option<Signature> {
+    pub(super) fn raw_parameters(&self, name: &str) -> Option<Vec<Parameter>> {
         let id = self.layers.find_typedef(&format!("btf_trace_{name}"))?;
         let Shape::Alias { target, .. } = self.layers.shape(id)? else {
             return None;
@@ -185,28 +206,20 @@ impl Types<'_> {
         let Shape::Pointer(prototype) = self.layers.shape(target)? else {
             return None;
         };
-        let mut signature = self.prototype(prototype)?;
-        let namesakes = ["__traceiter_", "__bpf_trace_"]
+        let (own, _) = self.prototype(prototype)?;
+        let mut namesakes = ["__traceiter_", "__bpf_trace_"]
             .iter()
             .filter_map(|prefix| {
                 let id = self.layers.find_function(&format!("{prefix}{name}"))?;
-                self.signature(id)
+                Some(self.function(id)?.0)
             });
-        let same = namesakes
-            .into_iter()
-            .find(|found| found.params.len() == signature.params.len());
-        if let Some(found) = same {
-            signature.params = found.params;
-        } else {
-            // The first one is left out: what is the second here is the script's `arg0`.
-            for (index, (name, _)) in signature.params.iter_mut().skip(1).enumerate() {
-                *name = format!("arg{index}").into();
-            }
-        }
-        if !signature.params.is_empty() {
-            signature.params.remove(0);
-        }
-        Some(signature)
+        let same = namesakes.find(|found| found.len() == own.len());
+        // Without names the script's `arg0` is what is the second here.
+        let renamed = own.iter().enumerate().map(|(index, (_, type_id))| {
+            (format!("arg{}", index.saturating_sub(1)).into(), *type_id)
+        });
+        let params = same.unwrap_or_else(|| renamed.collect());
+        Some(params.into_iter().skip(1).collect())
     }
 }
 
