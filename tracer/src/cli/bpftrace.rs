@@ -83,69 +83,201 @@ macro_rules! set {
 
 /// All options.
 const FLAGS: &[Flag] = &[
-    flag(Some('B'), "buffering", Some("MODE"), "when to write: line, full or none", set!(buffering)),
-    flag(Some('f'), "format", Some("FORMAT"), "how to write: text or json", set!(format)),
-    flag(Some('o'), "output", Some("FILE"), "write to this file", set!(|parsed, value| {
-        parsed.options.output = Some(PathBuf::from(value));
-        Ok(())
-    })),
-    flag(Some('e'), "execute", Some("PROGRAM"), "run this script", set!(|parsed, value| {
-        parsed.program = Some(value);
-        Ok(())
-    })),
-    flag(Some('h'), "help", None, "show this", set!(|parsed, _| {
-        parsed.task = Task::Help;
-        Ok(())
-    })),
-    flag(Some('I'), "include-dir", Some("DIR"), "taken, and not needed: types come from the running kernel", Effect::Nothing),
-    flag(None, "include", Some("FILE"), "taken, and not needed, as -I", Effect::Nothing),
-    flag(Some('l'), "list", None, "list what can be traced; a pattern may follow", set!(|parsed, _| {
-        parsed.task = Task::List;
-        Ok(())
-    })),
-    flag(Some('p'), "pid", Some("PID"), "only this process; ends with it", set!(pid)),
-    flag(Some('c'), "cmd", Some("COMMAND"), "run this command, and end with it", set!(|parsed, value| {
-        parsed.options.command = script::command_words(&value)?;
-        Ok(())
-    })),
-    flag(None, "unsafe", None, "allow what changes the system", set!(|parsed, _| {
-        parsed.options.params.allow_unsafe = true;
-        Ok(())
-    })),
-    flag(Some('q'), "quiet", None, "do not tell that tracing is on", set!(|parsed, _| {
-        parsed.options.quiet = true;
-        Ok(())
-    })),
-    flag(Some('v'), "verbose", None, "tell what is done", set!(|parsed, _| {
-        parsed.verbose = true;
-        Ok(())
-    })),
-    flag(Some('k'), "warnings", None, "tell of kernel helpers that fail", set!(|parsed, _| {
-        parsed.options.helper_errors = true;
-        Ok(())
-    })),
-    flag(None, "no-warnings", None, "do not show warnings of the compiler", set!(|parsed, _| {
-        parsed.options.no_warnings = true;
-        Ok(())
-    })),
-    flag(None, "dry-run", None, "load and attach, and end", set!(|parsed, _| {
-        parsed.options.dry_run = true;
-        Ok(())
-    })),
-    flag(None, "info", None, "tell what this kernel and machine allow", set!(|parsed, _| {
-        parsed.task = Task::Info;
-        Ok(())
-    })),
-    flag(Some('V'), "version", None, "show the version", set!(|parsed, _| {
-        parsed.task = Task::Version;
-        Ok(())
-    })),
-    flag(Some('b'), "btf", None, "taken, and not needed: BTF is always used", Effect::Nothing),
-    flag(None, "usdt-file-activation", None, "taken, and not needed", Effect::Nothing),
-    flag(None, "no-feature", Some("FEATURES"), "taken, and not needed: what the kernel has is found out", Effect::Nothing),
+    flag(
+        Some('B'),
+        "buffering",
+        Some("MODE"),
+        "when to write: line, full or none",
+        set!(buffering),
+    ),
+    flag(
+        Some('f'),
+        "format",
+        Some("FORMAT"),
+        "how to write: text or json",
+        set!(format),
+    ),
+    flag(
+        Some('o'),
+        "output",
+        Some("FILE"),
+        "write to this file",
+        set!(|parsed, value| {
+            parsed.options.output = Some(PathBuf::from(value));
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('e'),
+        "execute",
+        Some("PROGRAM"),
+        "run this script",
+        set!(|parsed, value| {
+            parsed.program = Some(value);
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('h'),
+        "help",
+        None,
+        "show this",
+        set!(|parsed, _| {
+            parsed.task = Task::Help;
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('I'),
+        "include-dir",
+        Some("DIR"),
+        "taken, and not needed: types come from the running kernel",
+        Effect::Nothing,
+    ),
+    flag(
+        None,
+        "include",
+        Some("FILE"),
+        "taken, and not needed, as -I",
+        Effect::Nothing,
+    ),
+    flag(
+        Some('l'),
+        "list",
+        None,
+        "list what can be traced; a pattern may follow",
+        set!(|parsed, _| {
+            parsed.task = Task::List;
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('p'),
+        "pid",
+        Some("PID"),
+        "only this process; ends with it",
+        set!(pid),
+    ),
+    flag(
+        Some('c'),
+        "cmd",
+        Some("COMMAND"),
+        "run this command, and end with it",
+        set!(|parsed, value| {
+            parsed.options.command = script::command_words(&value)?;
+            Ok(())
+        }),
+    ),
+    flag(
+        None,
+        "unsafe",
+        None,
+        "allow what changes the system",
+        set!(|parsed, _| {
+            parsed.options.params.allow_unsafe = true;
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('q'),
+        "quiet",
+        None,
+        "do not tell that tracing is on",
+        set!(|parsed, _| {
+            parsed.options.quiet = true;
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('v'),
+        "verbose",
+        None,
+        "tell what is done",
+        set!(|parsed, _| {
+            parsed.verbose = true;
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('k'),
+        "warnings",
+        None,
+        "tell of kernel helpers that fail",
+        set!(|parsed, _| {
+            parsed.options.helper_errors = true;
+            Ok(())
+        }),
+    ),
+    flag(
+        None,
+        "no-warnings",
+        None,
+        "do not show warnings of the compiler",
+        set!(|parsed, _| {
+            parsed.options.no_warnings = true;
+            Ok(())
+        }),
+    ),
+    flag(
+        None,
+        "dry-run",
+        None,
+        "load and attach, and end",
+        set!(|parsed, _| {
+            parsed.options.dry_run = true;
+            Ok(())
+        }),
+    ),
+    flag(
+        None,
+        "info",
+        None,
+        "tell what this kernel and machine allow",
+        set!(|parsed, _| {
+            parsed.task = Task::Info;
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('V'),
+        "version",
+        None,
+        "show the version",
+        set!(|parsed, _| {
+            parsed.task = Task::Version;
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('b'),
+        "btf",
+        None,
+        "taken, and not needed: BTF is always used",
+        Effect::Nothing,
+    ),
+    flag(
+        None,
+        "usdt-file-activation",
+        None,
+        "taken, and not needed",
+        Effect::Nothing,
+    ),
+    flag(
+        None,
+        "no-feature",
+        Some("FEATURES"),
+        "taken, and not needed: what the kernel has is found out",
+        Effect::Nothing,
+    ),
     flag(None, "debuginfo", Some("DIRS"), "", Effect::Unsupported),
     flag(None, "dwarf-pid", Some("PID"), "", Effect::Unsupported),
-    flag(None, "traceable-functions", Some("FILE"), "", Effect::Unsupported),
+    flag(
+        None,
+        "traceable-functions",
+        Some("FILE"),
+        "",
+        Effect::Unsupported,
+    ),
     flag(None, "mode", Some("MODE"), "", Effect::Unsupported),
     flag(None, "test", None, "", Effect::Unsupported),
     flag(None, "bench", None, "", Effect::Unsupported),
@@ -242,7 +374,9 @@ fn help() -> String {
         .iter()
         .filter(|flag| !matches!(flag.effect, Effect::Unsupported));
     for flag in shown {
-        let short = flag.short.map_or("   ".to_owned(), |short| format!("-{short},"));
+        let short = flag
+            .short
+            .map_or("   ".to_owned(), |short| format!("-{short},"));
         let value = flag.value.unwrap_or_default();
         let names = format!("{short} --{} {value}", flag.long);
         out.push_str(&format!("    {names:<32} {}\n", flag.help));
@@ -369,7 +503,8 @@ mod tests {
     use super::*;
 
     fn parsed(words: &[&str]) -> Result<Parsed, String> {
-        parse(words.iter().map(|&word| word.to_owned()).collect()).map_err(|error| error.to_string())
+        parse(words.iter().map(|&word| word.to_owned()).collect())
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -412,7 +547,10 @@ mod tests {
             (&["--quiet=1"], "--quiet takes no value"),
             (&["-f", "xml"], "unknown format \"xml\": text or json"),
             (&["-B", "x"], "unknown buffering \"x\": line, full or none"),
-            (&["--emit-elf", "x"], "--emit-elf is not supported by tracer"),
+            (
+                &["--emit-elf", "x"],
+                "--emit-elf is not supported by tracer",
+            ),
             (
                 &["-p1", "-c", "true"],
                 "-p and -c exclude each other: a process, or a command to be started",

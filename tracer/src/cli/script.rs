@@ -154,7 +154,7 @@ fn load(options: &Options, format: Format) -> Result<run::Ready, Failure> {
         find_function: &find_function,
     };
     let make_face: MakeFace<'_> = &|writer, scene| {
-        let context = context(scene)?;
+        let context = context(scene, options.quiet);
         Ok(match format {
             Format::Text => output::text(writer, context),
             Format::Json => output::json(writer, context),
@@ -163,19 +163,21 @@ fn load(options: &Options, format: Format) -> Result<run::Ready, Failure> {
     run::start(options, machine, make_face)
 }
 
-fn context(scene: Scene) -> anyhow::Result<output::Context> {
+fn context(scene: Scene, quiet: bool) -> output::Context {
     let Scene {
         image,
         file,
         source,
         stacks,
     } = scene;
-    Ok(output::Context {
+    output::Context {
         image,
         file,
         source,
+        quiet,
         stacks: Box::new(move |hash| stacks.frames(hash)),
-    })
+        errors: Box::new(io::stderr()),
+    }
 }
 
 fn find_function(
@@ -263,7 +265,10 @@ mod tests {
     fn a_script_comes_from_one_place() {
         let mut rest = words(&["1"]);
         let given = source(Some("BEGIN {}".to_owned()), &mut rest).expect("it is given");
-        assert_eq!((given.text.as_str(), given.name.as_str()), ("BEGIN {}", "stdin"));
+        assert_eq!(
+            (given.text.as_str(), given.name.as_str()),
+            ("BEGIN {}", "stdin")
+        );
         assert_eq!(rest, ["1"]);
 
         let missing = source(None, &mut Vec::new()).err().expect("there is none");

@@ -80,7 +80,7 @@ impl Run {
     }
 
     /// Runs the `begin` probes, attaches all others, and tells so.
-    pub fn attach(&mut self, options: &Options) -> anyhow::Result<()> {
+    pub fn begin(&mut self, options: &Options) -> anyhow::Result<()> {
         let actor = &mut self.actor;
         actor.run_all(AttachKind::Begin)?;
         actor.session.attach()?;

@@ -2,6 +2,7 @@
 //! signal, the time, or the end of what is traced ends it.
 
 mod actor;
+mod dump;
 mod live;
 mod loss;
 mod timer;
@@ -50,6 +51,13 @@ pub enum Flush {
     Full,
 }
 
+/// What of the compiler's work is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dump {
+    /// The instructions of each program.
+    Code,
+}
+
 /// What is run, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -79,6 +87,8 @@ pub struct Options {
     pub no_warnings: bool,
     /// Load and attach, and end.
     pub dry_run: bool,
+    /// Print what the compiler made, and end.
+    pub dump: Option<Dump>,
     /// Print this word and a newline to standard output once tracing is on.
     pub notify: Option<&'static str>,
 }
@@ -129,9 +139,8 @@ pub struct Machine<'a> {
 
 /// A script that is loaded and attached.
 pub struct Ready {
-    runtime: Runtime,
     /// [`None`] where all that was wanted is done.
-    run: Option<Run>,
+    run: Option<(Runtime, Run)>,
     options: Options,
 }
 
@@ -143,6 +152,10 @@ pub fn start(
 ) -> Result<Ready, Failure> {
     let (options, command) = prepare(options).map_err(|error| failed(options, &error))?;
     let image = compiled(&options, machine.facts)?;
+    if let Some(Dump::Code) = options.dump {
+        print(&dump::code(&image, &options.source)).map_err(|error| failed(&options, &error))?;
+        return Ok(Ready { run: None, options });
+    }
     start_image(options, Rc::new(image), machine, command, make_face)
 }
 
@@ -205,15 +218,10 @@ fn start_image(
     drop(guard);
     match started {
         Ok(run) => Ok(Ready {
-            runtime,
-            run,
+            run: run.map(|run| (runtime, run)),
             options,
         }),
-        Err(error) if is_closed_pipe(&error) => Ok(Ready {
-            runtime,
-            run: None,
-            options,
-        }),
+        Err(error) if is_closed_pipe(&error) => Ok(Ready { run: None, options }),
         Err(error) => Err(failed(&options, &error)),
     }
 }
@@ -222,12 +230,10 @@ impl Ready {
     /// Runs the script to its end, and gives back the status to exit with. A closed output is an end, not an
     /// error.
     pub fn run(self) -> Result<u8, Failure> {
-        let Self {
-            runtime,
-            run,
-            options,
-        } = self;
-        let Some(run) = run else { return Ok(0) };
+        let Self { run, options } = self;
+        let Some((runtime, run)) = run else {
+            return Ok(0);
+        };
         match runtime.block_on(run.until_the_end()) {
             Ok(status) => Ok(status),
             Err(error) if is_closed_pipe(&error) => Ok(0),
@@ -277,7 +283,7 @@ fn attach(
         run.attach_only()?;
         return Ok(None);
     }
-    run.attach(options)?;
+    run.begin(options)?;
     run.stops_by(Stop::new(signals, options.duration, watched, command)?);
     Ok(Some(run))
 }
@@ -285,6 +291,14 @@ fn attach(
 fn watched(options: &Options) -> anyhow::Result<Option<AsyncFd<OwnedFd>>> {
     let watched = options.params.pid.map(stop::watch_process).transpose()?;
     Ok(watched.flatten())
+}
+
+/// Writes to standard output; that it is closed is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot write to standard output"),
+    }
 }
 
 /// What is written to: it gathers nothing, as the faces do that.
