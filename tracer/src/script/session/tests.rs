@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     glob::Glob,
-    kernel::symbols,
+    kernel::{Kernel, symbols},
     script::output::RawEntry,
 };
 
