@@ -10,6 +10,7 @@ mod loss;
 mod machine;
 mod open;
 mod output;
+pub mod scripts;
 mod syscount;
 
 use crate::harness::{Need, Test};
