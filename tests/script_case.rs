@@ -9,6 +9,7 @@
 //! | `NAME` | what is shown, as one word; the file's name goes before it |
 //! | `PROG` | the script, handed over by `-e` |
 //! | `FILE` | the script, handed over as a file |
+//! | `READY` | the name of a script of the folder `scripts` |
 //! | `RUN` | instead: a command for `sh`, with `$TRACER`, `$BPFTRACE` (the same program by that name), `$E2E` and `$DIR` (a folder of its own) |
 //! | `OPTIONS` | words before the script |
 //! | `PARAMS` | words behind the script |
@@ -66,6 +67,8 @@ pub enum Script {
     Text(String),
     /// A script in a file.
     File(String),
+    /// A script of the library, by its name.
+    Ready(String),
     /// A command of the shell.
     Command(String),
 }
@@ -139,7 +142,7 @@ fn parse_case(subject: &str, block: &[&str]) -> Case {
         })
     };
     let case = Case {
-        script: script(&name, text("PROG"), text("FILE"), text("RUN")),
+        script: script(&name, ["PROG", "FILE", "READY", "RUN"].map(text)),
         options: words("OPTIONS"),
         params: words("PARAMS"),
         environment: lines("ENV")
@@ -168,22 +171,18 @@ fn parse_case(subject: &str, block: &[&str]) -> Case {
     case
 }
 
-const KEYS: [&str; 19] = [
-    "NAME", "PROG", "FILE", "RUN", "OPTIONS", "PARAMS", "ENV", "NEEDS", "AFTER", "EXPECT", "MAPS",
-    "SORTED", "MATCH", "NEVER", "STDERR", "STATUS", "TIMEOUT", "PEER", "DIFFERS",
+const KEYS: [&str; 20] = [
+    "NAME", "PROG", "FILE", "READY", "RUN", "OPTIONS", "PARAMS", "ENV", "NEEDS", "AFTER", "EXPECT",
+    "MAPS", "SORTED", "MATCH", "NEVER", "STDERR", "STATUS", "TIMEOUT", "PEER", "DIFFERS",
 ];
 
-fn script(
-    name: &str,
-    text: Option<String>,
-    file: Option<String>,
-    command: Option<String>,
-) -> Script {
-    match (text, file, command) {
-        (Some(text), None, None) => Script::Text(text),
-        (None, Some(text), None) => Script::File(text),
-        (None, None, Some(text)) => Script::Command(text),
-        _ => panic!("{name}: one of PROG, FILE and RUN is needed"),
+fn script(name: &str, texts: [Option<String>; 4]) -> Script {
+    match texts {
+        [Some(text), None, None, None] => Script::Text(text),
+        [None, Some(text), None, None] => Script::File(text),
+        [None, None, Some(text), None] => Script::Ready(text),
+        [None, None, None, Some(text)] => Script::Command(text),
+        _ => panic!("{name}: one of PROG, FILE, READY and RUN is needed"),
     }
 }
 

@@ -26,7 +26,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 25] = files![
+const FILES: [(&str, &str); 26] = files![
     "aggregations",
     "builtins",
     "command_line",
@@ -46,12 +46,56 @@ const FILES: [(&str, &str); 25] = files![
     "print",
     "printf",
     "probes",
+    "ready",
     "strings",
     "tuples",
     "types",
     "unsafe",
     "uprobes",
     "variables",
+];
+
+/// The scripts of the library, which are run as they are.
+macro_rules! ready {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../scripts/", $name, ".bt")))),*]
+    };
+}
+
+const READY: [(&str, &str); 33] = ready![
+    "cgroupmoves",
+    "connects",
+    "cpustacks",
+    "deletions",
+    "diskwait",
+    "drops",
+    "forks",
+    "futexes",
+    "idlestates",
+    "interrupts",
+    "iosizes",
+    "lifetimes",
+    "mappings",
+    "merges",
+    "migrations",
+    "offcpu",
+    "oomkills",
+    "packets",
+    "pagefaults",
+    "reclaims",
+    "runqueue",
+    "signals",
+    "slowsyncs",
+    "softirqs",
+    "switches",
+    "tcpconnections",
+    "tcpresets",
+    "tcpretransmits",
+    "timers",
+    "userstacks",
+    "wakers",
+    "workqueues",
+    "writebacks",
 ];
 
 /// What is printed once probes are attached, where the environment asks for it by the same name.
@@ -65,6 +109,10 @@ pub fn trials() -> Vec<Trial> {
         .iter()
         .flat_map(|(subject, text)| parse(subject, text));
     let cases: Vec<Arc<Case>> = cases.map(Arc::new).collect();
+    for (name, _) in READY {
+        let is_it = |case: &Arc<Case>| case.script == Script::Ready(name.to_owned());
+        assert!(cases.iter().any(is_it), "the script {name} has no case");
+    }
     let every = std::env::var_os("E2E_PEER").is_some_and(|value| value == "all");
     let ours = cases.iter().map(|case| own_trial(case.clone()));
     let peers = cases
@@ -75,7 +123,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 fn can_be_compared(case: &Case) -> bool {
-    case.differs.is_none() && !matches!(case.script, Script::Command(_))
+    case.differs.is_none() && matches!(case.script, Script::Text(_) | Script::File(_))
 }
 
 fn own_trial(case: Arc<Case>) -> Trial {
@@ -147,10 +195,23 @@ fn script_words(case: &Case) -> Words {
             std::fs::write(&file, filled(text)).expect("write the script");
             words.push(file.to_string_lossy().into_owned());
         }
+        Script::Ready(name) => {
+            let file = folder().join(format!("{name}.bt"));
+            std::fs::write(&file, ready(name)).expect("write the script");
+            words.push(file.to_string_lossy().into_owned());
+        }
         Script::Command(text) => words = ["sh", "-c", text].map(str::to_owned).to_vec(),
     }
     words.extend(case.params.iter().map(|word| filled(word)));
     words
+}
+
+/// The text of a script of the library.
+fn ready(name: &str) -> &'static str {
+    let found = READY.iter().find(|(known, _)| *known == name);
+    found
+        .unwrap_or_else(|| panic!("the library has no script {name}"))
+        .1
 }
 
 fn filled(text: &str) -> String {
