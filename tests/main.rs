@@ -27,7 +27,10 @@ fn main() -> ExitCode {
     arguments.test_threads = Some(1);
     let mut trials: Vec<Trial> = cases::all().into_iter().map(trial).collect();
     trials.extend(cases::scripts::trials());
-    libtest_mimic::run(&arguments, trials).exit_code()
+    trials.extend(cases::documents::trials());
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    cases::scripts::clean_up();
+    conclusion.exit_code()
 }
 
 fn trial(test: Test) -> Trial {

@@ -3,6 +3,7 @@
 mod bad_input;
 mod block;
 mod clean;
+pub mod documents;
 mod exec;
 mod filters;
 mod function;

@@ -2,6 +2,7 @@
 //! bpftrace 0.17 prints the same.
 
 use std::{
+    ffi::OsString,
     io::Read,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -114,7 +115,7 @@ pub fn trials() -> Vec<Trial> {
         assert!(cases.iter().any(is_it), "the script {name} has no case");
     }
     let every = std::env::var_os("E2E_PEER").is_some_and(|value| value == "all");
-    let ours = cases.iter().map(|case| own_trial(case.clone()));
+    let ours = cases.iter().map(|case| own_trial("script", case.clone()));
     let peers = cases
         .iter()
         .filter(|case| case.peer || every && can_be_compared(case))
@@ -126,9 +127,10 @@ fn can_be_compared(case: &Case) -> bool {
     case.differs.is_none() && matches!(case.script, Script::Text(_) | Script::File(_))
 }
 
-fn own_trial(case: Arc<Case>) -> Trial {
+/// The test of a case; `group` goes before its name.
+pub fn own_trial(group: &str, case: Arc<Case>) -> Trial {
     let missing = case.needs.iter().find_map(Need::missing);
-    trial(format!("script::{}", case.name), missing, move || {
+    trial(format!("{group}::{}", case.name), missing, move || {
         let run = run(&case, &own_command(&case));
         explain(&run, case.judge(&run))
     })
@@ -221,25 +223,52 @@ fn filled(text: &str) -> String {
 
 /// A folder for files of the cases, which run one at a time.
 fn folder() -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("tracer-e2e-scripts-{}", std::process::id()));
+    let folder = folder_path();
     std::fs::create_dir_all(&folder).expect("make a folder for files of cases");
     folder
 }
 
-/// The program by the name of bpftrace.
-fn by_other_name(folder: &Path) -> PathBuf {
-    let link = folder.join("bpftrace");
+fn folder_path() -> PathBuf {
+    std::env::temp_dir().join(format!("tracer-e2e-scripts-{}", std::process::id()))
+}
+
+/// Takes the folder away, where a case has made it.
+pub fn clean_up() {
+    let folder = folder_path();
+    if folder.exists()
+        && let Err(error) = std::fs::remove_dir_all(&folder)
+    {
+        eprintln!("cannot take away {}: {error}", folder.display());
+    }
+}
+
+/// The program by another name, in the folder.
+fn link(folder: &Path, name: &str) -> PathBuf {
+    let link = folder.join(name);
     if !link.exists() {
         std::os::unix::fs::symlink(tracer_path(), &link).expect("make a link to the program");
     }
     link
 }
 
+/// Where the shell finds `tracer`, as the manual writes it.
+fn search_path(folder: &Path) -> OsString {
+    let own = folder.join("bin");
+    std::fs::create_dir_all(&own).expect("make a folder for a link");
+    link(&own, "tracer");
+    let usual = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin:/sbin:/usr/sbin".into());
+    let mut path = own.into_os_string();
+    path.push(":");
+    path.push(usual);
+    path
+}
+
 fn with_environment(command: &mut Command, case: &Case) {
     let folder = folder();
     command
         .env("TRACER", tracer_path())
-        .env("BPFTRACE", by_other_name(&folder))
+        .env("BPFTRACE", link(&folder, "bpftrace"))
+        .env("PATH", search_path(&folder))
         .env("E2E", own_path())
         .env("DIR", folder)
         .envs(case.environment.iter().map(|(key, value)| (key, value)))
