@@ -1032,7 +1032,7 @@ impl Checker<'_> {
     }
 
     fn introspection(&mut self, expr: &Expr, call: &Call) -> Type {
-        let kind = self.expr(&call.args[0]);
+        let kind = self.type_argument(&call.args[0]);
         if kind == Type::Unknown {
             return Type::Bool;
         }
@@ -1153,7 +1153,7 @@ impl Checker<'_> {
             Type::Ptr(_, space) => space,
             _ => Space::Any,
         };
-        let kind = self.expr(of);
+        let kind = self.type_argument(of);
         let (Type::Struct(key), Some(path)) = (&kind, member_path(member)) else {
             return self.error(
                 expr.span,

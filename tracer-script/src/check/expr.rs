@@ -122,7 +122,7 @@ impl Checker<'_> {
                 UINT
             }
             ExprKind::Offsetof(of, path) => self.offsetof(expr, of, path),
-            ExprKind::Type(name) => self.type_name(name),
+            ExprKind::Type(name) => self.error(name.span, "a type stands where a value is needed"),
             ExprKind::Block(statements, value) => {
                 self.scopes.push(HashMap::new());
                 self.stmts(statements);
@@ -606,11 +606,18 @@ impl Checker<'_> {
     pub(super) fn type_or_expr(&mut self, of: &TypeOrExpr) -> Type {
         match of {
             TypeOrExpr::Type(name) => self.type_name(name),
-            TypeOrExpr::Expr(expr) => match &expr.kind {
-                ExprKind::Type(name) => self.type_name(name),
-                _ => self.expr(expr),
-            },
+            TypeOrExpr::Expr(expr) => self.type_argument(expr),
         }
+    }
+
+    /// An argument that may be a type instead of a value.
+    pub(super) fn type_argument(&mut self, expr: &Expr) -> Type {
+        let ExprKind::Type(name) = &expr.kind else {
+            return self.expr(expr);
+        };
+        let kind = self.type_name(name);
+        self.set_type(expr.id, kind.clone());
+        kind
     }
 
     fn cast(&mut self, expr: &Expr, name: &TypeName, operand: &Expr) -> Type {
