@@ -167,16 +167,15 @@ impl Checker<'_> {
                 format!("lhist() min must be less than max (provided min {min} and max {max})"),
             );
         }
-        if (max - min) / step > 1000 {
+        let width = crate::buckets::width(min, max);
+        let buckets = width / step as u64;
+        if buckets > 1000 {
             return self.error(
                 span,
-                format!(
-                    "lhist() too many buckets, must be <= 1000 (would need {})",
-                    (max - min) / step
-                ),
+                format!("lhist() too many buckets, must be <= 1000 (would need {buckets})"),
             );
         }
-        if step > max - min {
+        if step as u64 > width {
             return self.error(span, format!("lhist() step is too large: {step}"));
         }
         Type::Aggregate(Aggregate::LHist { min, max, step })
