@@ -133,6 +133,37 @@ pub fn line_column(source: &str, at: u32) -> (usize, usize) {
     (line, at - start + 1)
 }
 
+/// Where the lines of a source begin, for whoever asks often.
+pub(crate) struct LineIndex<'a> {
+    source: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> LineIndex<'a> {
+    pub(crate) fn new(source: &'a str) -> Self {
+        let newlines = source.bytes().enumerate();
+        let after = newlines.filter_map(|(at, byte)| (byte == b'\n').then_some(at + 1));
+        Self {
+            source,
+            starts: std::iter::once(0).chain(after).collect(),
+        }
+    }
+
+    /// Line and column of a byte, from 1.
+    pub(crate) fn line_column(&self, at: u32) -> (usize, usize) {
+        let at = (at as usize).min(self.source.len());
+        let line = self.starts.partition_point(|&start| start <= at);
+        (line, at - self.starts[line - 1] + 1)
+    }
+
+    /// The text of a line, from 1.
+    pub(crate) fn text(&self, line: usize) -> &'a str {
+        let end = self.starts.get(line).copied();
+        let text = &self.source[self.starts[line - 1]..end.unwrap_or(self.source.len())];
+        text.trim_end_matches(['\n', '\r'])
+    }
+}
+
 /// The text of a line, from 1.
 pub fn line_text(source: &str, line: usize) -> &str {
     source.lines().nth(line - 1).unwrap_or_default()
@@ -198,4 +229,21 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_of_lines_finds_what_a_search_does() {
+        for source in ["", "a", "a\n", "a\nbc\n\nd", "\n\n", "ab\r\ncd"] {
+            let index = LineIndex::new(source);
+            for at in 0..=source.len() as u32 + 1 {
+                let (line, column) = line_column(source, at);
+                assert_eq!(index.line_column(at), (line, column), "{source:?} {at}");
+                assert_eq!(index.text(line), line_text(source, line), "{source:?} {at}");
+            }
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Which virtual register is kept where: a linear scan over the function, after what is never used and what
 //! is never reached have been left out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::ir::{BlockId, Function, Op, Reg};
 
@@ -22,6 +22,10 @@ const KEPT: [u8; 4] = [6, 7, 8, 9];
 /// Registers that calls overwrite. Register 0 and 5 are left for what stands on the stack.
 const LOST: [u8; 4] = [1, 2, 3, 4];
 
+/// Registers that a block may need at its start: far more than the stack has room for, so that a function of
+/// which too much is asked is given up early.
+const LIVE_MAX: usize = 512;
+
 /// The outcome.
 pub struct Allocation {
     /// The blocks that are reached, in the order they are laid out.
@@ -32,17 +36,18 @@ pub struct Allocation {
     pub spilled: u32,
 }
 
-/// Finds a place for each register. Operations whose outcome is never used are removed.
-pub fn allocate(function: &mut Function) -> Allocation {
+/// Finds a place for each register. Operations whose outcome is never used are removed. The error says what is
+/// too much.
+pub fn allocate(function: &mut Function) -> Result<Allocation, String> {
     let order = reached(function);
-    let live = Liveness::of(function, &order);
+    let live = Liveness::of(function, &order)?;
     let intervals = intervals(function, &order, &live);
     let (places, spilled) = scan(function.regs as usize, intervals);
-    Allocation {
+    Ok(Allocation {
         order,
         places,
         spilled,
-    }
+    })
 }
 
 /// The blocks that are reached, each before those that follow it, as far as loops allow.
@@ -72,93 +77,85 @@ fn reached(function: &Function) -> Vec<BlockId> {
     after
 }
 
-/// A set of registers.
-#[derive(Clone, PartialEq, Eq)]
-struct Set(Vec<u64>);
-
-impl Set {
-    fn new(regs: u32) -> Self {
-        Self(vec![0; regs.div_ceil(64) as usize])
-    }
-
-    fn insert(&mut self, reg: Reg) {
-        self.0[reg as usize / 64] |= 1 << (reg % 64);
-    }
-
-    fn remove(&mut self, reg: Reg) {
-        self.0[reg as usize / 64] &= !(1 << (reg % 64));
-    }
-
-    fn contains(&self, reg: Reg) -> bool {
-        self.0[reg as usize / 64] >> (reg % 64) & 1 != 0
-    }
-
-    fn add_all(&mut self, other: &Self) {
-        for (word, more) in self.0.iter_mut().zip(&other.0) {
-            *word |= more;
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = Reg> {
-        self.0.iter().enumerate().flat_map(|(index, &word)| {
-            (0..64u32)
-                .filter(move |bit| word >> bit & 1 != 0)
-                .map(move |bit| index as u32 * 64 + bit)
-        })
-    }
-}
-
 /// What is needed at the start and at the end of each block.
 struct Liveness {
-    at_start: Vec<Set>,
-    at_end: Vec<Set>,
+    at_start: Vec<HashSet<Reg>>,
+    at_end: Vec<HashSet<Reg>>,
+    /// The most registers that any block needs at its start.
+    most: usize,
 }
 
 impl Liveness {
-    fn of(function: &mut Function, order: &[BlockId]) -> Self {
-        let empty = Set::new(function.regs);
-        let mut live = Self {
-            at_start: vec![empty.clone(); function.blocks.len()],
-            at_end: vec![empty; function.blocks.len()],
-        };
+    fn of(function: &mut Function, order: &[BlockId]) -> Result<Self, String> {
         loop {
-            while live.step(function, order) {}
+            let live = Self::find(function, order)?;
             // What is left out may make more unused.
             if !live.remove_unused(function, order) {
-                return live;
+                return Ok(live);
             }
         }
     }
 
-    fn step(&mut self, function: &Function, order: &[BlockId]) -> bool {
-        let mut changed = false;
-        for &block in order.iter().rev() {
-            let mut needed = Set::new(function.regs);
+    /// From each block that reads a register before it writes it, back to those that wrote it. Few registers
+    /// outlive a block, so that this takes room and time for these alone.
+    fn find(function: &Function, order: &[BlockId]) -> Result<Self, String> {
+        let count = function.blocks.len();
+        let mut before: Vec<Vec<BlockId>> = vec![Vec::new(); count];
+        let mut written = vec![HashSet::new(); count];
+        for &block in order {
             for next in function.blocks[block].end.next() {
-                needed.add_all(&self.at_start[next]);
+                before[next].push(block);
             }
-            self.at_end[block] = needed.clone();
-            function.blocks[block].end.read(|reg| needed.insert(reg));
-            for (op, _) in function.blocks[block].ops.iter().rev() {
-                backwards(op, &mut needed);
-            }
-            if needed != self.at_start[block] {
-                self.at_start[block] = needed;
-                changed = true;
+            let ops = function.blocks[block].ops.iter();
+            written[block].extend(ops.filter_map(|(op, _)| op.written()));
+        }
+        let mut live = Self {
+            at_start: vec![HashSet::new(); count],
+            at_end: vec![HashSet::new(); count],
+            most: 0,
+        };
+        for &block in order {
+            for reg in read_first(function, block) {
+                live.reach(reg, block, &before, &written);
+                if live.most > LIVE_MAX {
+                    return Err("it keeps too many values at once".to_owned());
+                }
             }
         }
-        changed
+        Ok(live)
     }
 
-    fn remove_unused(&mut self, function: &mut Function, order: &[BlockId]) -> bool {
+    fn reach(
+        &mut self,
+        reg: Reg,
+        block: BlockId,
+        before: &[Vec<BlockId>],
+        written: &[HashSet<Reg>],
+    ) {
+        let mut waiting = vec![block];
+        while let Some(block) = waiting.pop() {
+            if !self.at_start[block].insert(reg) {
+                continue;
+            }
+            self.most = self.most.max(self.at_start[block].len());
+            for &other in &before[block] {
+                self.at_end[other].insert(reg);
+                if !written[other].contains(&reg) {
+                    waiting.push(other);
+                }
+            }
+        }
+    }
+
+    fn remove_unused(&self, function: &mut Function, order: &[BlockId]) -> bool {
         let mut removed = false;
         for &block in order {
             let mut needed = self.at_end[block].clone();
             let block = &mut function.blocks[block];
-            block.end.read(|reg| needed.insert(reg));
+            block.end.read(|reg| drop(needed.insert(reg)));
             let mut kept = Vec::with_capacity(block.ops.len());
             for (op, span) in std::mem::take(&mut block.ops).into_iter().rev() {
-                let unused = op.written().is_some_and(|to| !needed.contains(to));
+                let unused = op.written().is_some_and(|to| !needed.contains(&to));
                 if (unused || op.written().is_none()) && op.is_pure() {
                     removed = true;
                     continue;
@@ -173,11 +170,22 @@ impl Liveness {
     }
 }
 
-fn backwards(op: &Op, needed: &mut Set) {
-    if let Some(to) = op.written() {
-        needed.remove(to);
+/// The registers that a block reads as they are at its start.
+fn read_first(function: &Function, block: BlockId) -> HashSet<Reg> {
+    let mut needed = HashSet::new();
+    let block = &function.blocks[block];
+    block.end.read(|reg| drop(needed.insert(reg)));
+    for (op, _) in block.ops.iter().rev() {
+        backwards(op, &mut needed);
     }
-    op.read(|reg| needed.insert(reg));
+    needed
+}
+
+fn backwards(op: &Op, needed: &mut HashSet<Reg>) {
+    if let Some(to) = op.written() {
+        needed.remove(&to);
+    }
+    op.read(|reg| drop(needed.insert(reg)));
 }
 
 /// From where to where a register is needed.
@@ -199,12 +207,12 @@ fn intervals(function: &Function, order: &[BlockId], live: &Liveness) -> Vec<Int
     // Each operation has two positions: it reads at the first and writes at the second.
     let mut at = 2;
     for param in 0..function.params {
-        if live.at_start[0].contains(param) {
+        if live.at_start[0].contains(&param) {
             touch(param, 0);
         }
     }
     for &block in order {
-        live.at_start[block].iter().for_each(|reg| touch(reg, at));
+        live.at_start[block].iter().for_each(|&reg| touch(reg, at));
         for (op, _) in &function.blocks[block].ops {
             op.read(|reg| touch(reg, at));
             if op.is_call() {
@@ -216,7 +224,9 @@ fn intervals(function: &Function, order: &[BlockId], live: &Liveness) -> Vec<Int
             at += 2;
         }
         function.blocks[block].end.read(|reg| touch(reg, at));
-        live.at_end[block].iter().for_each(|reg| touch(reg, at + 1));
+        live.at_end[block]
+            .iter()
+            .for_each(|&reg| touch(reg, at + 1));
         at += 2;
     }
     let interval = |(reg, range): (usize, &Option<(u32, u32)>)| {

@@ -31,7 +31,7 @@ pub(super) struct Assembled {
 
 /// Assembles a function.
 pub(super) fn assemble(function: &mut Function) -> Result<Assembled, String> {
-    let allocation = allocate(function);
+    let allocation = allocate(function)?;
     let mut offsets = Vec::new();
     let mut used = allocation.spilled * 8;
     for size in &function.slots {

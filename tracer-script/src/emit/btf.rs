@@ -3,9 +3,11 @@
 //!
 //! Format: `Documentation/bpf/btf.rst`.
 
+use std::collections::HashMap;
+
 use super::Code;
 use crate::{
-    diagnostic::{Span, line_column, line_text},
+    diagnostic::{LineIndex, Span},
     ir::Function,
 };
 
@@ -90,24 +92,19 @@ pub(super) fn describe(code: &mut Code, functions: &[Function], starts: &[usize]
 
 fn lines(code: &mut Code, starts: &[usize], source: &str, builder: &mut Builder) {
     let file = builder.string("script.bt");
-    let mut texts: Vec<(usize, u32)> = Vec::new();
+    let index = LineIndex::new(source);
+    let mut texts: HashMap<usize, u32> = HashMap::new();
     let mut last = 0;
     for &(at, span) in &code.spans {
-        let (line, column) = line_column(source, span.start);
+        let (line, column) = index.line_column(span.start);
         // One entry for each line is enough, but each function begins with one.
         if line == last && !starts.contains(&at) {
             continue;
         }
         last = line;
-        let known = texts.iter().find(|(known, _)| *known == line);
-        let text = match known {
-            Some(&(_, text)) => text,
-            None => {
-                let text = builder.string(line_text(source, line).trim());
-                texts.push((line, text));
-                text
-            }
-        };
+        let text = *texts
+            .entry(line)
+            .or_insert_with(|| builder.string(index.text(line).trim()));
         let place = (line as u32) << 10 | column.min(COLUMN_MAX) as u32;
         code.lines.push([at as u32, file, text, place]);
     }
