@@ -133,6 +133,9 @@ impl Lower<'_, '_> {
     pub(super) fn unroll(&mut self, count: &Expr, body: &[Stmt]) {
         let end = self.block();
         for _ in 0..self.constant(count.id).unwrap_or(0) {
+            if self.is_too_long() {
+                break;
+            }
             let next = self.block();
             self.loops.push(Loop::Inline { next, end });
             self.aside(|lower| lower.stmts(body));

@@ -87,6 +87,7 @@ pub(crate) fn lower(
         scratch: SCRATCH_HEAD,
         scratch_max: SCRATCH_HEAD,
         loops: Vec::new(),
+        ops: 0,
         known: Vec::new(),
         span: probe.span,
     };
@@ -104,6 +105,10 @@ pub(crate) fn lower(
 const SCRATCH_HEAD: u32 = 16;
 const SCRATCH_BUSY: i32 = 0;
 const SCRATCH_RETURNED: i32 = 8;
+
+/// Operations of a program, at most. The kernel takes a million instructions (`BPF_COMPLEXITY_LIMIT_INSNS` of
+/// `include/linux/bpf.h`), and an operation is one or a few.
+const OPS_MAX: u32 = 300_000;
 
 /// Where a variable is kept.
 #[derive(Clone, Copy, Debug)]
@@ -145,6 +150,8 @@ struct Lower<'a, 'b> {
     scratch: u32,
     scratch_max: u32,
     loops: Vec<Loop>,
+    /// Operations so far.
+    ops: u32,
     known: Vec<(usize, Known, Reg)>,
     span: Span,
 }
@@ -160,7 +167,21 @@ impl Lower<'_, '_> {
 
     fn op(&mut self, op: Op) {
         let span = self.span;
+        self.ops += 1;
         self.f().op(op, span);
+    }
+
+    /// True, and told, where there is more than the kernel would take.
+    fn is_too_long(&mut self) -> bool {
+        let is_too_long = self.ops > OPS_MAX;
+        if is_too_long {
+            let span = self.given.script.probes[self.given.unit.probe].span;
+            self.error(
+                span,
+                "The probe is too long: the kernel takes a million instructions at the most",
+            );
+        }
+        is_too_long
     }
 
     fn block(&mut self) -> BlockId {

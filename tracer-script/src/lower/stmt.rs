@@ -12,6 +12,9 @@ impl Lower<'_, '_> {
     pub(super) fn stmts(&mut self, body: &[Stmt]) {
         let scratch = self.scratch;
         for statement in body {
+            if self.is_too_long() {
+                break;
+            }
             let before = std::mem::replace(&mut self.span, statement.span);
             self.stmt(statement);
             self.span = before;
