@@ -152,7 +152,9 @@ impl Liveness {
         for &block in order {
             let mut needed = self.at_end[block].clone();
             let block = &mut function.blocks[block];
-            block.end.read(|reg| drop(needed.insert(reg)));
+            block.end.read(|reg| {
+                needed.insert(reg);
+            });
             let mut kept = Vec::with_capacity(block.ops.len());
             for (op, span) in std::mem::take(&mut block.ops).into_iter().rev() {
                 let unused = op.written().is_some_and(|to| !needed.contains(&to));
@@ -174,7 +176,9 @@ impl Liveness {
 fn read_first(function: &Function, block: BlockId) -> HashSet<Reg> {
     let mut needed = HashSet::new();
     let block = &function.blocks[block];
-    block.end.read(|reg| drop(needed.insert(reg)));
+    block.end.read(|reg| {
+        needed.insert(reg);
+    });
     for (op, _) in block.ops.iter().rev() {
         backwards(op, &mut needed);
     }
@@ -185,7 +189,9 @@ fn backwards(op: &Op, needed: &mut HashSet<Reg>) {
     if let Some(to) = op.written() {
         needed.remove(&to);
     }
-    op.read(|reg| drop(needed.insert(reg)));
+    op.read(|reg| {
+        needed.insert(reg);
+    });
 }
 
 /// From where to where a register is needed.

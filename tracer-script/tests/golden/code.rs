@@ -1,0 +1,453 @@
+//! The instructions.
+
+use expect_test::{Expect, expect};
+use tracer_script::Stage;
+
+use crate::support::stage;
+
+fn check(source: &str, expect: Expect) {
+    expect.assert_eq(&stage(source, (6, 12), Stage::Code));
+}
+
+#[test]
+fn a_count_is_a_handful_of_instructions() {
+    check(
+        "tracepoint:sched:sched_switch { @ = count(); }",
+        expect![[r#"
+        sched_switc_0
+            0: *(u32 *)(r10 -24) = 0
+            1: r1 = map 0
+            3: r2 = r10
+            4: r2 += -24
+            5: call 1
+            6: r1 = r0
+            7: if r1 == 0 goto +5
+            8: r2 = *(u64 *)(r1 +8)
+            9: r2 += 1
+           10: *(u64 *)(r1 +8) = r2
+           11: *(u64 *)(r1 +0) = 1
+           12: goto +10
+           13: *(u32 *)(r10 -32) = 3
+           14: r1 = map 2
+           16: r2 = r10
+           17: r2 += -32
+           18: call 1
+           19: r1 = r0
+           20: if r1 == 0 goto +2
+           21: r0 = 1
+           22: lock *(u64 *)(r1 +0) op 0x0 r0
+           23: r0 = 0
+           24: exit
+    "#]],
+    );
+}
+
+#[test]
+fn a_histogram() {
+    check(
+        "kretprobe:vfs_read { @ = hist(retval); }",
+        expect![[r#"
+        vfs_read_0
+            0: r1 = *(u64 *)(r1 +80)
+            1: r6 = r1
+            2: r1 = 0
+            3: if r6 s< 0 goto +31
+            4: if r6 >= 1 goto +3
+            5: r1 = r6
+            6: r1 += 1
+            7: goto +27
+            8: r2 = r6
+            9: r3 = 0
+           10: r5 = (0) 0x0 ll
+           12: if r2 < r5 goto +2
+           13: r2 >>= 32
+           14: r3 += 32
+           15: if r2 < 65536 goto +2
+           16: r2 >>= 16
+           17: r3 += 16
+           18: if r2 < 256 goto +2
+           19: r2 >>= 8
+           20: r3 += 8
+           21: if r2 < 16 goto +2
+           22: r2 >>= 4
+           23: r3 += 4
+           24: if r2 < 4 goto +2
+           25: r2 >>= 2
+           26: r3 += 2
+           27: if r2 < 2 goto +1
+           28: r3 += 1
+           29: r2 = r3
+           30: r2 -= 0
+           31: r1 = r2
+           32: r1 += 1
+           33: r1 <<= 0
+           34: r1 += 1
+           35: *(u32 *)(r10 -24) = r1
+           36: r1 = map 0
+           38: r2 = r10
+           39: r2 += -24
+           40: call 1
+           41: r1 = r0
+           42: if r1 == 0 goto +7
+           43: r2 = *(u64 *)(r1 +0)
+           44: r2 += r6
+           45: *(u64 *)(r1 +0) = r2
+           46: r2 = *(u64 *)(r1 +8)
+           47: r2 += 1
+           48: *(u64 *)(r1 +8) = r2
+           49: goto +10
+           50: *(u32 *)(r10 -32) = 3
+           51: r1 = map 2
+           53: r2 = r10
+           54: r2 += -32
+           55: call 1
+           56: r1 = r0
+           57: if r1 == 0 goto +2
+           58: r0 = 1
+           59: lock *(u64 *)(r1 +0) op 0x0 r0
+           60: r0 = 0
+           61: exit
+    "#]],
+    );
+}
+
+#[test]
+fn system_calls_share_one_raw_tracepoint() {
+    check(
+        "tracepoint:syscalls:sys_enter_* { @[probe] = count(); }",
+        expect![[r#"
+        sys_enter_o_0
+            0: r1 = *(u64 *)(r1 +8)
+            1: if r1 >= 512 goto +61
+            2: r1 &= 511
+            3: r1 <<= 2
+            4: r2 = value of map 4 + 0
+            6: r2 += r1
+            7: r1 = *(u32 *)(r2 +0)
+            8: if r1 == 0 goto +54
+            9: r6 = r1
+           10: r6 -= 1
+           11: call 35
+           12: r1 = r0
+           13: r1 += 16
+           14: r3 = r1
+           15: r1 = r10
+           16: r1 += -24
+           17: r2 = 4
+           18: call 113
+           19: r1 = r0
+           20: r1 = *(u32 *)(r10 -24)
+           21: r1 &= 2
+           22: if r1 != 0 goto +40
+           23: *(u64 *)(r10 -24) = r6
+           24: r1 = map 0
+           26: r2 = r10
+           27: r2 += -24
+           28: call 1
+           29: r1 = r0
+           30: r6 = r1
+           31: if r6 != 0 goto +17
+           32: r1 = map 0
+           34: r2 = r10
+           35: r2 += -24
+           36: r3 = value of map 4 + 2048
+           38: r4 = 1
+           39: call 2
+           40: r1 = r0
+           41: r1 = map 0
+           43: r2 = r10
+           44: r2 += -24
+           45: call 1
+           46: r1 = r0
+           47: r6 = r1
+           48: if r6 == 0 goto +4
+           49: r1 = *(u64 *)(r6 +0)
+           50: r1 += 1
+           51: *(u64 *)(r6 +0) = r1
+           52: goto +10
+           53: *(u32 *)(r10 -32) = 3
+           54: r1 = map 2
+           56: r2 = r10
+           57: r2 += -32
+           58: call 1
+           59: r1 = r0
+           60: if r1 == 0 goto +2
+           61: r0 = 1
+           62: lock *(u64 *)(r1 +0) op 0x0 r0
+           63: r0 = 0
+           64: exit
+    "#]],
+    );
+}
+
+#[test]
+fn a_system_call_with_its_arguments() {
+    check(
+        "tracepoint:syscalls:sys_enter_read /args.fd == 3/ { @ = sum(args.count); }",
+        expect![[r#"
+        sys_enter_r_0
+            0: r6 = r1
+            1: r1 = *(u64 *)(r6 +8)
+            2: if r1 != 0 goto +56
+            3: call 35
+            4: r1 = r0
+            5: r1 += 16
+            6: r3 = r1
+            7: r1 = r10
+            8: r1 += -24
+            9: r2 = 4
+           10: call 113
+           11: r1 = r0
+           12: r1 = *(u32 *)(r10 -24)
+           13: r1 &= 2
+           14: if r1 != 0 goto +44
+           15: r1 = *(u64 *)(r6 +0)
+           16: r1 += 112
+           17: r3 = r1
+           18: r1 = r10
+           19: r1 += -24
+           20: r2 = 8
+           21: call 113
+           22: r1 = r0
+           23: r1 = *(u64 *)(r10 -24)
+           24: w1 = r1
+           25: if r1 != 3 goto +33
+           26: r1 = *(u64 *)(r6 +0)
+           27: r1 += 96
+           28: r3 = r1
+           29: r1 = r10
+           30: r1 += -24
+           31: r2 = 8
+           32: call 113
+           33: r1 = r0
+           34: r1 = *(u64 *)(r10 -24)
+           35: r6 = r1
+           36: *(u32 *)(r10 -24) = 0
+           37: r1 = map 0
+           39: r2 = r10
+           40: r2 += -24
+           41: call 1
+           42: r1 = r0
+           43: if r1 == 0 goto +5
+           44: r2 = *(u64 *)(r1 +8)
+           45: r2 += r6
+           46: *(u64 *)(r1 +8) = r2
+           47: *(u64 *)(r1 +0) = 1
+           48: goto +10
+           49: *(u32 *)(r10 -32) = 3
+           50: r1 = map 2
+           52: r2 = r10
+           53: r2 += -32
+           54: call 1
+           55: r1 = r0
+           56: if r1 == 0 goto +2
+           57: r0 = 1
+           58: lock *(u64 *)(r1 +0) op 0x0 r0
+           59: r0 = 0
+           60: exit
+    "#]],
+    );
+}
+
+#[test]
+fn a_string_on_its_way_to_printf() {
+    check(
+        "tracepoint:syscalls:sys_enter_openat { printf(\"%s\", str(args.filename, 16)); }",
+        expect![[r#"
+        sys_enter_o_0
+            0: r6 = r1
+            1: r1 = *(u64 *)(r6 +8)
+            2: if r1 != 257 goto +50
+            3: call 35
+            4: r1 = r0
+            5: r1 += 16
+            6: r3 = r1
+            7: r1 = r10
+            8: r1 += -24
+            9: r2 = 4
+           10: call 113
+           11: r1 = r0
+           12: r1 = *(u32 *)(r10 -24)
+           13: r1 &= 2
+           14: if r1 != 0 goto +38
+           15: r1 = *(u64 *)(r6 +0)
+           16: r1 += 104
+           17: r3 = r1
+           18: r1 = r10
+           19: r1 += -24
+           20: r2 = 8
+           21: call 113
+           22: r1 = r0
+           23: r6 = *(u64 *)(r10 -24)
+           24: r1 = map 0
+           26: r2 = 24
+           27: r3 = 0
+           28: call 131
+           29: r7 = r0
+           30: if r7 == 0 goto +12
+           31: *(u64 *)(r7 +0) = 0
+           32: *(u8 *)(r7 +8) = 0
+           33: r1 = r7
+           34: r1 += 8
+           35: r3 = r6
+           36: r2 = 16
+           37: call 114
+           38: r1 = r0
+           39: r1 = r7
+           40: r2 = 0
+           41: call 132
+           42: goto +10
+           43: *(u32 *)(r10 -24) = 0
+           44: r1 = map 1
+           46: r2 = r10
+           47: r2 += -24
+           48: call 1
+           49: r1 = r0
+           50: if r1 == 0 goto +2
+           51: r0 = 1
+           52: lock *(u64 *)(r1 +0) op 0x0 r0
+           53: r0 = 0
+           54: exit
+    "#]],
+    );
+}
+
+#[test]
+fn a_tuple_as_key() {
+    check(
+        "kprobe:vfs_read { @[pid, comm] = 1; }",
+        expect![[r#"
+        vfs_read_0
+            0: call 14
+            1: r1 = r0
+            2: r1 >>= 32
+            3: *(u64 *)(r10 -40) = r1
+            4: r1 = r10
+            5: r1 += -32
+            6: r2 = 16
+            7: call 16
+            8: r1 = map 0
+           10: r2 = r10
+           11: r2 += -40
+           12: call 1
+           13: r1 = r0
+           14: r6 = r1
+           15: if r6 != 0 goto +17
+           16: r1 = map 0
+           18: r2 = r10
+           19: r2 += -40
+           20: r3 = value of map 4 + 0
+           22: r4 = 1
+           23: call 2
+           24: r1 = r0
+           25: r1 = map 0
+           27: r2 = r10
+           28: r2 += -40
+           29: call 1
+           30: r1 = r0
+           31: r6 = r1
+           32: if r6 == 0 goto +2
+           33: *(u64 *)(r6 +0) = 1
+           34: goto +10
+           35: *(u32 *)(r10 -48) = 3
+           36: r1 = map 2
+           38: r2 = r10
+           39: r2 += -48
+           40: call 1
+           41: r1 = r0
+           42: if r1 == 0 goto +2
+           43: r0 = 1
+           44: lock *(u64 *)(r1 +0) op 0x0 r0
+           45: r0 = 0
+           46: exit
+    "#]],
+    );
+}
+
+#[test]
+fn arithmetic_with_signs() {
+    check(
+        "BEGIN { $a = (int64)pid; @ = ($a / 7 + $a % 7) >> 2; @b = pid / 8; @c = (int8)$a; }",
+        expect![[r#"
+        begin_0
+            0: call 14
+            1: r1 = r0
+            2: r2 = r1
+            3: r2 >>= 32
+            4: r3 = r2
+            5: r4 = 7
+            6: r6 = r3
+            7: r6 ^= r4
+            8: r7 = r3
+            9: if r3 s>= 0 goto +2
+           10: r7 = 0
+           11: r7 -= r3
+           12: r3 = r4
+           13: if r4 s>= 0 goto +2
+           14: r3 = 0
+           15: r3 -= r4
+           16: r0 = r7
+           17: r0 /= r3
+           18: r3 = r0
+           19: if r6 s>= 0 goto +3
+           20: r0 = 0
+           21: r0 -= r3
+           22: r3 = r0
+           23: r4 = r2
+           24: r6 = 7
+           25: r7 = r4
+           26: r8 = r4
+           27: if r4 s>= 0 goto +2
+           28: r8 = 0
+           29: r8 -= r4
+           30: r4 = r6
+           31: if r6 s>= 0 goto +2
+           32: r4 = 0
+           33: r4 -= r6
+           34: r0 = r8
+           35: r0 %= r4
+           36: r4 = r0
+           37: if r7 s>= 0 goto +3
+           38: r0 = 0
+           39: r0 -= r4
+           40: r4 = r0
+           41: r3 += r4
+           42: r3 >>= 2
+           43: *(u32 *)(r10 -24) = 0
+           44: r4 = value of map 0 + 0
+           46: *(u64 *)(r4 +8) = r3
+           47: *(u64 *)(r4 +0) = 1
+           48: r1 >>= 32
+           49: r1 /= 8
+           50: *(u32 *)(r10 -24) = 0
+           51: r3 = value of map 1 + 0
+           53: *(u64 *)(r3 +8) = r1
+           54: *(u64 *)(r3 +0) = 1
+           55: r1 = r2
+           56: r1 <<= 56
+           57: r1 s>>= 56
+           58: *(u32 *)(r10 -24) = 0
+           59: r2 = value of map 2 + 0
+           61: *(u64 *)(r2 +8) = r1
+           62: *(u64 *)(r2 +0) = 1
+           63: r0 = 0
+           64: exit
+    "#]],
+    );
+}
+
+#[test]
+fn constants_are_folded() {
+    check(
+        "BEGIN { @ = 2 * 3 + sizeof(struct path) - (1 << 4); }",
+        expect![[r#"
+        begin_0
+            0: *(u32 *)(r10 -24) = 0
+            1: r1 = value of map 0 + 0
+            3: *(u64 *)(r1 +8) = 6
+            4: *(u64 *)(r1 +0) = 1
+            5: r0 = 0
+            6: exit
+    "#]],
+    );
+}
