@@ -139,7 +139,7 @@ impl Parser<'_> {
         let start = self.token.span;
         if self.looks_like_cast() {
             self.advance();
-            let kind = self.type_name()?;
+            let kind = self.nested(Self::type_name)?;
             self.expect(")")?;
             let operand = self.nested(Self::unary)?;
             return Ok(self.make(start, ExprKind::Cast(kind, Box::new(operand))));
@@ -284,7 +284,7 @@ impl Parser<'_> {
     /// Inside brackets a slash divides again.
     fn inside<T>(&mut self, inner: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         let in_predicate = std::mem::replace(&mut self.in_predicate, false);
-        let result = inner(self);
+        let result = self.nested(inner);
         self.in_predicate = in_predicate;
         result
     }
@@ -392,7 +392,7 @@ impl Parser<'_> {
             }
             "comptime" => {
                 self.advance();
-                return self.unary();
+                return self.nested(Self::unary);
             }
             _ => {}
         }
@@ -405,7 +405,7 @@ impl Parser<'_> {
             return Ok(self.make(start, ExprKind::Ident(word.to_owned())));
         }
         self.advance();
-        let args = self.inside(|parser| parser.nested(Self::arguments))?;
+        let args = self.inside(Self::arguments)?;
         self.expect(")")?;
         let call = Call {
             name: word.to_owned(),
