@@ -65,8 +65,8 @@ impl Builder {
     }
 }
 
-/// Fills in `btf`, `functions` and `lines`. `starts` are the functions' first instructions.
-pub(super) fn describe(code: &mut Code, functions: &[Function], starts: &[usize], source: &str) {
+/// Fills in `btf`, `functions` and `lines`, from the functions with their first instructions.
+pub(super) fn describe(code: &mut Code, functions: &[(Function, usize)], source: &str) {
     let mut builder = Builder {
         types: Vec::new(),
         count: 0,
@@ -75,7 +75,7 @@ pub(super) fn describe(code: &mut Code, functions: &[Function], starts: &[usize]
     let long = builder.string("long");
     builder.add(&[long, INT, 8, SIGNED | 64]);
     builder.add(&[0, PTR, 0]);
-    for (function, &start) in functions.iter().zip(starts) {
+    for (function, start) in functions {
         let mut prototype = vec![0, FUNC_PROTO | function.params, NUMBER];
         for param in 0..function.params {
             let name = builder.string(&format!("p{param}"));
@@ -84,13 +84,13 @@ pub(super) fn describe(code: &mut Code, functions: &[Function], starts: &[usize]
         let prototype = builder.add(&prototype);
         let name = builder.string(&function.name);
         let id = builder.add(&[name, FUNC, prototype]);
-        code.functions.push([start as u32, id]);
+        code.functions.push([*start as u32, id]);
     }
-    lines(code, starts, source, &mut builder);
+    lines(code, source, &mut builder);
     code.btf = builder.finish();
 }
 
-fn lines(code: &mut Code, starts: &[usize], source: &str, builder: &mut Builder) {
+fn lines(code: &mut Code, source: &str, builder: &mut Builder) {
     let file = builder.string("script.bt");
     let index = LineIndex::new(source);
     let mut texts: HashMap<usize, u32> = HashMap::new();
@@ -98,7 +98,11 @@ fn lines(code: &mut Code, starts: &[usize], source: &str, builder: &mut Builder)
     for &(at, span) in &code.spans {
         let (line, column) = index.line_column(span.start);
         // One entry for each line is enough, but each function begins with one.
-        if line == last && !starts.contains(&at) {
+        let begins = code
+            .functions
+            .iter()
+            .any(|&[start, _]| start as usize == at);
+        if line == last && !begins {
             continue;
         }
         last = line;

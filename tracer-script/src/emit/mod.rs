@@ -74,17 +74,23 @@ pub struct Code {
 const STACK_UNIT: u32 = 32;
 const STACK: u32 = 512;
 
-/// Makes code of functions, the main one first; the others are called back by it. The error says what the
-/// kernel would not take.
-pub fn emit(mut functions: Vec<Function>, source: &str) -> Result<Code, String> {
+/// Makes code of functions, the main one first; the others are called back by those before them. The error says
+/// what the kernel would not take.
+pub fn emit(functions: Vec<Function>, source: &str) -> Result<Code, String> {
     let mut code = Code::default();
-    let mut starts = Vec::new();
+    let mut starts = vec![None; functions.len()];
+    let mut emitted = Vec::new();
     let mut calls = Vec::new();
     let mut stacks = Vec::new();
-    for function in &mut functions {
+    for (number, mut function) in functions.into_iter().enumerate() {
+        // The kernel refuses what is never reached, as a loop behind a `return` is.
+        if number > 0 && !calls.iter().any(|&(_, callee)| callee == number) {
+            continue;
+        }
         let start = code.instructions.len();
-        starts.push(start);
-        let assembled = assemble::assemble(function)?;
+        starts[number] = Some(start);
+        let assembled = assemble::assemble(&mut function)?;
+        emitted.push((function, start));
         code.instructions.extend(assembled.instructions);
         let shift = |(at, reference)| (at + start, reference);
         code.references
@@ -100,8 +106,9 @@ pub fn emit(mut functions: Vec<Function>, source: &str) -> Result<Code, String> 
         stacks.push(assembled.stack.div_ceil(STACK_UNIT).max(1) * STACK_UNIT);
     }
     for (at, callee) in calls {
+        let start = starts[callee].ok_or("a function is called before its caller is made")?;
         // Counted from the instruction behind.
-        code.instructions[at].imm = starts[callee] as i32 - at as i32 - 1;
+        code.instructions[at].imm = start as i32 - at as i32 - 1;
     }
     let main = stacks.first().copied().unwrap_or(0);
     let deepest = stacks.iter().skip(1).copied().max().unwrap_or(0);
@@ -111,7 +118,7 @@ pub fn emit(mut functions: Vec<Function>, source: &str) -> Result<Code, String> 
             main + deepest
         ));
     }
-    btf::describe(&mut code, &functions, &starts, source);
+    btf::describe(&mut code, &emitted, source);
     Ok(code)
 }
 

@@ -4,6 +4,7 @@
 mod checker;
 mod corpus;
 mod limits;
+mod machine;
 mod programs;
 mod support;
 mod texts;
