@@ -194,7 +194,7 @@ fn regexes(lines: Option<Vec<String>>) -> Vec<regex_lite::Regex> {
 }
 
 /// What a word of `NEEDS` stands for.
-fn need(word: &str) -> Need {
+pub fn need(word: &str) -> Need {
     if let Some(release) = word.strip_prefix("kernel>=") {
         let (major, minor) = release.split_once('.').expect("MAJOR.MINOR");
         return Need::Kernel(major.parse().expect("major"), minor.parse().expect("minor"));
