@@ -1,6 +1,22 @@
 //! The passes, in their order.
 
-use crate::{check::Params, diagnostic::Diagnostics, facts::Facts, program::Image};
+use std::{fmt::Write as _, rc::Rc};
+
+use crate::{
+    ast::Script,
+    check::{self, Analysis, Env, Params, Unit},
+    config::{self, Config},
+    diagnostic::Diagnostics,
+    emit,
+    facts::{Facts, Struct},
+    ir::Function,
+    lower::{self, Given, Shared},
+    macros, parse,
+    plan::{self, Plan, Planned},
+    preprocess,
+    program::{Image, Map, MapRole, Program},
+    types::Type,
+};
 
 /// What is compiled, and for whom.
 pub struct Input<'a> {
@@ -14,18 +30,428 @@ pub struct Input<'a> {
     pub facts: &'a dyn Facts,
 }
 
+/// What can be looked at on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The tree, macros put in.
+    Tree,
+    /// The types of maps and variables.
+    Types,
+    /// The intermediate form.
+    Ir,
+    /// The instructions.
+    Code,
+}
+
 /// Compiles a script. Without an image, the diagnostics have an error.
 pub fn compile(input: &Input<'_>) -> (Option<Image>, Diagnostics) {
-    let _ = input;
-    (None, Diagnostics::default())
+    compile_showing(input, &mut |_, _| {})
 }
 
-/// The number of a signal by its name.
-pub fn signal_number(_name: &str) -> Option<u32> {
-    None
+/// The same; `show` is handed what each stage made, and asks for it as text where it wants to see it.
+pub fn compile_showing(
+    input: &Input<'_>,
+    show: &mut dyn FnMut(Stage, &dyn Fn() -> String),
+) -> (Option<Image>, Diagnostics) {
+    let mut diagnostics = Diagnostics::default();
+    let image = passes(input, &mut diagnostics, show);
+    let image = image.filter(|_| !diagnostics.has_errors());
+    (image, diagnostics)
 }
 
-/// Where a register lies in `struct pt_regs`.
-pub fn register_offset(_name: &str) -> Option<u32> {
-    None
+/// Ends where a pass has found errors.
+fn passes(
+    input: &Input<'_>,
+    diagnostics: &mut Diagnostics,
+    show: &mut dyn FnMut(Stage, &dyn Fn() -> String),
+) -> Option<Image> {
+    let text = preprocess::preprocess(input.source, diagnostics);
+    let positional = &input.params.positional;
+    let mut script = parse::parse(&text.source, &text.defines, positional, diagnostics);
+    refuse_unsupported(&script, diagnostics);
+    let config = config::read(&script.config, input.environment, diagnostics);
+    macros::expand(&mut script, diagnostics);
+    show(Stage::Tree, &|| format!("{script:#?}"));
+    if diagnostics.has_errors() {
+        return None;
+    }
+    let plan = plan::plan(&script, &config, input.params, input.facts, diagnostics);
+    if diagnostics.has_errors() {
+        return None;
+    }
+    if plan.programs.is_empty() {
+        diagnostics.error(crate::Span::default(), "No probes to attach");
+        return None;
+    }
+    let units: Vec<Unit> = plan.programs.iter().map(|one| one.unit.clone()).collect();
+    let (analysis, env) = check::check(
+        &script,
+        &units,
+        &config,
+        input.params,
+        input.facts,
+        diagnostics,
+    );
+    show(Stage::Types, &|| describe_types(&analysis));
+    if diagnostics.has_errors() {
+        return None;
+    }
+    let passes = Passes {
+        input,
+        script: &script,
+        config: &config,
+        plan: &plan,
+        analysis: &analysis,
+        env: &env,
+    };
+    passes.generate(diagnostics, show)
+}
+
+/// What is read, and not run.
+fn refuse_unsupported(script: &Script, diagnostics: &mut Diagnostics) {
+    for (name, span) in &script.imports {
+        diagnostics.error(*span, format!("import is not supported: {name}"));
+    }
+}
+
+struct Passes<'a> {
+    input: &'a Input<'a>,
+    script: &'a Script,
+    config: &'a Config,
+    plan: &'a Plan,
+    analysis: &'a Analysis,
+    env: &'a Env,
+}
+
+impl Passes<'_> {
+    fn generate(
+        &self,
+        diagnostics: &mut Diagnostics,
+        show: &mut dyn FnMut(Stage, &dyn Fn() -> String),
+    ) -> Option<Image> {
+        let facts = self.input.facts;
+        let deleted = plan::deleted_maps(self.script);
+        let maps = lower::maps(
+            &self.analysis.maps,
+            &|name| deleted.contains(name),
+            &self.env.sizes(facts),
+            self.config.max_map_keys.min(u32::MAX.into()) as u32,
+        );
+        let mut shared = Shared::new(maps, self.stack_frames());
+        shared.writers = plan::writers(self.script, self.plan);
+        let mut programs = Vec::new();
+        let mut scratch = 0;
+        for (planned, checked) in self.plan.programs.iter().zip(&self.analysis.units) {
+            let given = Given {
+                script: self.script,
+                unit: &planned.unit,
+                checked,
+                env: self.env,
+                facts,
+                config: self.config,
+                params: self.input.params,
+                start: &planned.start,
+                deleted: &deleted,
+            };
+            let Some(lowered) = lower::lower(&given, &mut shared, diagnostics) else {
+                continue;
+            };
+            scratch = scratch.max(lowered.scratch);
+            let functions = lowered.functions;
+            show(Stage::Ir, &|| describe_functions(planned, &functions));
+            if let Some(program) = self.program(planned, functions, programs.len(), diagnostics) {
+                show(Stage::Code, &|| {
+                    format!("{}\n{}", program.name, emit::list(&program.code))
+                });
+                programs.push(program);
+            }
+        }
+        Some(self.image(shared, programs, scratch))
+    }
+
+    /// The most frames of any stack that the script takes.
+    fn stack_frames(&self) -> u32 {
+        let types = self.analysis.units.iter().flat_map(|unit| &unit.types);
+        let limits = types.filter_map(|kind| match kind {
+            Type::Stack { limit, .. } => Some((*limit).max(1)),
+            _ => None,
+        });
+        limits.max().unwrap_or(0)
+    }
+
+    fn program(
+        &self,
+        planned: &Planned,
+        functions: Vec<Function>,
+        index: usize,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Program> {
+        let span = self.script.probes[planned.unit.probe].span;
+        let code = match emit::emit(functions, self.input.source) {
+            Ok(code) => code,
+            Err(reason) => {
+                diagnostics.error(span, format!("The probe cannot be compiled: {reason}"));
+                return None;
+            }
+        };
+        let targets = match &planned.attached {
+            Some(target) => vec![target.clone()],
+            None => planned.unit.targets.clone(),
+        };
+        let first = planned.unit.targets.first()?;
+        let cookies = (planned.start.number == lower::Number::Cookie).then(|| {
+            let names = &self.plan.probe_names;
+            let number = |target: &crate::probe::Target| {
+                let found = names.iter().position(|name| *name == target.name);
+                found.unwrap_or(0) as u64
+            };
+            targets.iter().map(number).collect()
+        });
+        Some(Program {
+            name: program_name(first.kind.name(), &first.item, index),
+            kind: planned.kind,
+            probe: first.kind,
+            targets,
+            cookies,
+            code,
+            span,
+        })
+    }
+
+    fn image(&self, mut shared: Shared, mut programs: Vec<Program>, scratch: u32) -> Image {
+        let facts = self.input.facts;
+        let frames = shared.stack_frames;
+        let areas = self.plan.areas;
+        let ring = lower::ring_bytes(shared.many_records, self.config.perf_rb_pages);
+        let rodata = std::mem::take(&mut shared.rodata);
+        for map in &mut shared.maps {
+            match map.role {
+                MapRole::Events => map.entries = ring,
+                MapRole::Scratch => {
+                    map.value_size = crate::types::align(scratch);
+                    map.entries = areas;
+                }
+                MapRole::Rodata => map.value_size = rodata.len() as u32,
+                MapRole::Stacks => {
+                    map.value_size = 8 + frames * 8;
+                    map.entries = lower::stack_entries(frames);
+                }
+                MapRole::Script | MapRole::Loss => {}
+            }
+        }
+        leave_out_unused(&mut shared.maps, &mut programs);
+        for map in &shared.maps {
+            for kind in [&map.key, &map.value] {
+                collect_structs(kind, self.env, facts, &mut shared.structs, 0);
+            }
+        }
+        let mut kinds: Vec<Type> = Vec::new();
+        let maps = shared.maps.iter();
+        kinds.extend(maps.flat_map(|map| [map.key.clone(), map.value.clone()]));
+        let actions = shared.actions.iter();
+        kinds.extend(actions.flat_map(|action| action.args.iter().cloned()));
+        let structs = shared.structs.iter();
+        kinds.extend(structs.flat_map(|one| one.fields.iter().map(|field| field.kind.clone())));
+        let mut enums: Vec<(Rc<str>, Vec<(String, i64)>)> = Vec::new();
+        for kind in &kinds {
+            collect_enums(kind, self.env, facts, &mut enums);
+        }
+        Image {
+            config: self.config.clone(),
+            maps: shared.maps,
+            rodata,
+            programs,
+            actions: shared.actions,
+            probe_names: self.plan.probe_names.clone(),
+            attached: self.plan.probe_names.len(),
+            structs: shared.structs,
+            enums,
+            stack_frames: frames,
+            missing: self.plan.missing.clone(),
+        }
+    }
+}
+
+/// Of the maps that are not the script's own, only those are kept that a program refers to. They come last: the
+/// numbers of the script's stay as they are.
+fn leave_out_unused(maps: &mut Vec<Map>, programs: &mut [Program]) {
+    let mut used: Vec<bool> = maps.iter().map(|map| map.role == MapRole::Script).collect();
+    for program in programs.iter() {
+        for (_, reference) in &program.code.references {
+            used[reference.map()] = true;
+        }
+    }
+    let mut next = 0;
+    let numbers: Vec<usize> = used
+        .iter()
+        .map(|&used| {
+            next += usize::from(used);
+            next.saturating_sub(1)
+        })
+        .collect();
+    for program in programs {
+        for (_, reference) in &mut program.code.references {
+            *reference = reference.renumbered(&numbers);
+        }
+    }
+    let mut used = used.into_iter();
+    maps.retain(|_| used.next().unwrap_or(false));
+}
+
+/// Letters, digits and `_`, and a number that tells programs apart.
+fn program_name(kind: &str, item: &str, index: usize) -> String {
+    let clean = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let text = if item.is_empty() { kind } else { item };
+    let name: String = text.chars().take(11).map(clean).collect();
+    format!("{name}_{index}")
+}
+
+/// Structures that lie in values of this type, and those within them.
+pub(crate) fn collect_structs(
+    kind: &Type,
+    env: &Env,
+    facts: &dyn Facts,
+    found: &mut Vec<Rc<Struct>>,
+    depth: u32,
+) {
+    /// Structures within structures, at most.
+    const DEPTH: u32 = 16;
+    if depth > DEPTH {
+        return;
+    }
+    match kind {
+        Type::Struct(key) => {
+            if found.iter().any(|one| one.name == *key) {
+                return;
+            }
+            let Some(structure) = env.structure(key, facts) else {
+                return;
+            };
+            found.push(structure.clone());
+            for field in &structure.fields {
+                collect_structs(&field.kind, env, facts, found, depth + 1);
+            }
+        }
+        Type::Array(element, _) => collect_structs(element, env, facts, found, depth),
+        Type::Tuple(parts) => {
+            for part in parts.iter() {
+                collect_structs(part, env, facts, found, depth);
+            }
+        }
+        Type::Record(fields) => {
+            for (_, part) in fields.iter() {
+                collect_structs(part, env, facts, found, depth);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn collect_enums(
+    kind: &Type,
+    env: &Env,
+    facts: &dyn Facts,
+    found: &mut Vec<(Rc<str>, Vec<(String, i64)>)>,
+) {
+    match kind {
+        Type::Enum { name, .. } => {
+            if !found.iter().any(|(known, _)| known == name)
+                && let Some((_, values)) = env.enumeration(name, facts)
+            {
+                found.push((name.clone(), values));
+            }
+        }
+        Type::Array(element, _) => collect_enums(element, env, facts, found),
+        Type::Tuple(parts) => parts
+            .iter()
+            .for_each(|part| collect_enums(part, env, facts, found)),
+        Type::Record(fields) => fields
+            .iter()
+            .for_each(|(_, part)| collect_enums(part, env, facts, found)),
+        _ => {}
+    }
+}
+
+fn describe_types(analysis: &Analysis) -> String {
+    let mut out = String::new();
+    for (name, map) in &analysis.maps {
+        let _ = match map.key {
+            Type::Void => writeln!(out, "{name}: {}", map.value),
+            _ => writeln!(out, "{name}[{}]: {}", map.key, map.value),
+        };
+    }
+    for (index, unit) in analysis.units.iter().enumerate() {
+        for variable in &unit.variables {
+            let _ = writeln!(out, "program {index}: {}: {}", variable.name, variable.kind);
+        }
+    }
+    out
+}
+
+fn describe_functions(planned: &Planned, functions: &[Function]) -> String {
+    let mut out = String::new();
+    for target in planned.unit.targets.iter().take(4) {
+        let _ = writeln!(out, "; {}", target.name);
+    }
+    for function in functions {
+        let _ = writeln!(out, "{function}");
+    }
+    out
+}
+
+/// Signals by name: `man 7 signal`, x86-64 and aarch64.
+const SIGNALS: [(&str, u32); 31] = [
+    ("HUP", 1),
+    ("INT", 2),
+    ("QUIT", 3),
+    ("ILL", 4),
+    ("TRAP", 5),
+    ("ABRT", 6),
+    ("BUS", 7),
+    ("FPE", 8),
+    ("KILL", 9),
+    ("USR1", 10),
+    ("SEGV", 11),
+    ("USR2", 12),
+    ("PIPE", 13),
+    ("ALRM", 14),
+    ("TERM", 15),
+    ("STKFLT", 16),
+    ("CHLD", 17),
+    ("CONT", 18),
+    ("STOP", 19),
+    ("TSTP", 20),
+    ("TTIN", 21),
+    ("TTOU", 22),
+    ("URG", 23),
+    ("XCPU", 24),
+    ("XFSZ", 25),
+    ("VTALRM", 26),
+    ("PROF", 27),
+    ("WINCH", 28),
+    ("IO", 29),
+    ("PWR", 30),
+    ("SYS", 31),
+];
+
+/// The number of a signal by its name, with or without `SIG`.
+pub(crate) fn signal_number(name: &str) -> Option<u32> {
+    let upper = name.to_ascii_uppercase();
+    let short = upper.strip_prefix("SIG").unwrap_or(&upper);
+    SIGNALS
+        .iter()
+        .find(|(known, _)| *known == short)
+        .map(|&(_, number)| number)
+}
+
+/// Registers that `reg` knows, which the kernel's `struct pt_regs` names alike.
+#[cfg(target_arch = "x86_64")]
+const REGISTERS: [&str; 21] = [
+    "r15", "r14", "r13", "r12", "bp", "bx", "r11", "r10", "r9", "r8", "ax", "cx", "dx", "si", "di",
+    "orig_ax", "ip", "cs", "flags", "sp", "ss",
+];
+
+/// The member of `struct pt_regs` that a register is.
+pub(crate) fn register_member(name: &str) -> Option<&'static str> {
+    REGISTERS.iter().find(|known| **known == name).copied()
 }

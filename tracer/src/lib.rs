@@ -10,6 +10,7 @@ pub mod kernel;
 pub mod names;
 pub mod probe;
 pub mod report;
+pub mod script;
 pub mod tools;
 
 /// The kernel objects, one for each tool, as `cargo xtask build` makes them.

@@ -1022,7 +1022,7 @@ impl Checker<'_> {
                 "reg() can only be used with kprobe, uprobe and usdt probes",
             );
         }
-        if crate::compile::register_offset(&name).is_none() {
+        if crate::compile::register_member(&name).is_none() {
             return self.error(
                 arg.span,
                 format!("'{name}' is not a valid register on this architecture"),

@@ -149,7 +149,10 @@ impl Env {
             let (_, value) = values.iter().find(|(known, _)| known == name)?;
             Some((*value, kind.clone()))
         });
-        own.or_else(|| facts.enumerator(name))
+        own.or_else(|| facts.enumerator(name)).or_else(|| {
+            let value = crate::headers::constant(name)?;
+            Some((value, crate::types::INT))
+        })
     }
 
     /// A member of a structure, members of anonymous ones within included.

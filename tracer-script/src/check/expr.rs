@@ -9,7 +9,7 @@ use crate::{
     diagnostic::{Span, nearest},
     facts::Struct,
     probe::AttachKind,
-    types::{Aggregate, INT, Named, Sizes as _, Space, StackMode, Type, UINT},
+    types::{Aggregate, INT, Named, Space, StackMode, Type, UINT},
 };
 
 /// An unsigned integer of 32 bits.
@@ -50,7 +50,7 @@ impl Checker<'_> {
                 INT
             }
             ExprKind::Ident(name) => self.ident(expr, name),
-            ExprKind::Var(name) => match self.find_variable(name) {
+            ExprKind::Var(name) => match self.used_variable(name, expr.span) {
                 Some(index) => self.bind(expr.id, index),
                 None => self.error(
                     expr.span,
@@ -915,7 +915,7 @@ pub(crate) fn truncate(value: i64, kind: &Type, sizes: &dyn crate::types::Sizes)
 }
 
 /// Calculates with constants.
-fn fold(operator: BinaryOp, a: i64, b: i64, signed: bool) -> Option<i64> {
+pub(crate) fn fold(operator: BinaryOp, a: i64, b: i64, signed: bool) -> Option<i64> {
     use BinaryOp::*;
     let (ua, ub) = (a as u64, b as u64);
     let truth = |value: bool| Some(i64::from(value));

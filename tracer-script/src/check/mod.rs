@@ -24,6 +24,7 @@ use crate::{
 };
 
 pub use env::Env;
+pub(crate) use expr::{fold, truncate};
 
 /// A probe's block, to be compiled for these places.
 #[derive(Clone, Debug)]
@@ -63,6 +64,8 @@ pub struct Variable {
     from_literal: bool,
     /// Declared with this type.
     declared: bool,
+    /// Made by `let`, which says where it belongs.
+    by_let: bool,
     /// How many loops over maps are around it: each is a function of its own.
     pub depth: u32,
     /// Used in a deeper function than it was made in, or by its address: it lies in memory.
@@ -80,6 +83,9 @@ pub struct Checked {
     pub bindings: HashMap<ExprId, usize>,
     /// The variables.
     pub variables: Vec<Variable>,
+    /// Variables that are made in a block and used behind it: they belong to the whole probe, and are zero at
+    /// first. So it was before bpftrace 0.22.
+    pub hoisted: Vec<String>,
 }
 
 /// What was found out about a script.
@@ -103,6 +109,14 @@ pub struct Params {
     pub child: Option<u32>,
     /// The process of `-p`.
     pub pid: Option<u32>,
+    /// The tracer's own process, where what that does is left out.
+    pub own_pid: Option<u32>,
+    /// When the tracer started, in nanoseconds since boot.
+    pub start_ns: u64,
+    /// International atomic time less the time since boot, in nanoseconds.
+    pub tai_offset_ns: u64,
+    /// Failures of the kernel's helpers are told.
+    pub report_errors: bool,
 }
 
 /// Finds all types.
@@ -122,6 +136,7 @@ pub fn check(
     for _ in 0..ROUNDS {
         told.clear();
         let before = snapshot(&maps, &checked);
+        let mut restarts = false;
         declare_maps(script, &mut maps, &mut told);
         for (unit, result) in units.iter().zip(&mut checked) {
             let mut checker = Checker {
@@ -132,17 +147,23 @@ pub fn check(
                 env: &mut env,
                 maps: &mut maps,
                 unit,
-                result,
+                result: &mut *result,
                 diagnostics: &mut told,
                 scopes: Vec::new(),
                 next_variable: 0,
                 depth: 0,
                 loops: 0,
-                addressed: Vec::new(),
+                restart: false,
             };
             checker.unit();
+            if checker.restart {
+                // All variables get other numbers.
+                restarts = true;
+                result.variables.clear();
+                result.bindings.clear();
+            }
         }
-        if snapshot(&maps, &checked) == before {
+        if !restarts && snapshot(&maps, &checked) == before {
             break;
         }
     }
@@ -261,7 +282,8 @@ struct Checker<'a> {
     depth: u32,
     /// Loops of any kind around.
     loops: u32,
-    addressed: Vec<usize>,
+    /// Something was found that the whole unit must be gone through again for.
+    restart: bool,
 }
 
 impl Checker<'_> {
@@ -271,6 +293,9 @@ impl Checker<'_> {
             .types
             .resize(self.script.exprs as usize, Type::Unknown);
         self.scopes.push(HashMap::new());
+        for name in self.result.hoisted.clone() {
+            self.declare(&name, Type::Unknown);
+        }
         if let Some(predicate) = &probe.predicate {
             let kind = self.expr(predicate);
             self.condition(&kind, predicate.span, "predicate");
@@ -312,6 +337,29 @@ impl Checker<'_> {
         }
     }
 
+    /// The variable that is meant; where it was made in a block that is over, it is from the next round on the
+    /// whole probe's.
+    fn used_variable(&mut self, name: &str, span: Span) -> Option<usize> {
+        let found = self.find_variable(name);
+        let was_made = self
+            .result
+            .variables
+            .iter()
+            .any(|variable| variable.name == name && !variable.by_let);
+        if found.is_none() && was_made && !self.result.hoisted.iter().any(|known| known == name) {
+            self.result.hoisted.push(name.to_owned());
+            self.restart = true;
+        }
+        if self.result.hoisted.iter().any(|known| known == name) {
+            self.diagnostics.warn_hint(
+                span,
+                format!("{name} is used outside of the block that it is made in: it may be zero"),
+                format!("Declare it before with: let {name};"),
+            );
+        }
+        found
+    }
+
     fn find_variable(&self, name: &str) -> Option<usize> {
         self.scopes
             .iter()
@@ -330,6 +378,7 @@ impl Checker<'_> {
                 kind,
                 from_literal: false,
                 declared: false,
+                by_let: false,
                 depth: self.depth,
                 in_memory: false,
             });
@@ -359,6 +408,11 @@ impl Checker<'_> {
     fn constant(&self, id: ExprId) -> Option<i64> {
         self.result.constants.get(&id).copied()
     }
+}
+
+/// What an aggregated value is as a number.
+pub(crate) fn number_of(kind: &Type) -> Type {
+    Checker::number_of(kind)
 }
 
 /// The name of a structure without its keyword.

@@ -15,7 +15,6 @@ impl Checker<'_> {
         for statement in body {
             if ended {
                 self.diagnostics.warn(statement.span, "Unreachable code");
-                ended = false;
             }
             self.stmt(statement);
             ended = matches!(
@@ -50,11 +49,14 @@ impl Checker<'_> {
                 self.block(other);
             }
             StmtKind::While(condition, body) => {
+                let functions = self.functions_of_a_loop();
+                self.depth += functions;
                 let kind = self.expr(condition);
                 self.condition(&kind, condition.span, "while()");
                 self.loops += 1;
                 self.block(body);
                 self.loops -= 1;
+                self.depth -= functions;
             }
             StmtKind::Unroll(count, body) => {
                 self.expr(count);
@@ -111,7 +113,15 @@ impl Checker<'_> {
                         );
                     }
                 }
-                self.loop_body(&variable.name, variable.id, variable.span, INT, 0, body);
+                let functions = self.functions_of_a_loop();
+                self.loop_body(
+                    &variable.name,
+                    variable.id,
+                    variable.span,
+                    INT,
+                    functions,
+                    body,
+                );
             }
             StmtKind::Break | StmtKind::Continue => {
                 if self.loops == 0 {
@@ -134,6 +144,11 @@ impl Checker<'_> {
         }
     }
 
+    /// From Linux 5.17 on the kernel calls the bodies of loops back: each is a function of its own.
+    fn functions_of_a_loop(&self) -> u32 {
+        u32::from(self.facts.since(5, 17))
+    }
+
     fn loop_body(
         &mut self,
         name: &str,
@@ -153,6 +168,7 @@ impl Checker<'_> {
         self.loops += 1;
         self.scopes.push(HashMap::new());
         let index = self.declare(name, kind.clone());
+        self.result.variables[index].by_let = true;
         self.result.variables[index].kind = kind;
         self.bind(id, index);
         self.stmts(body);
@@ -212,6 +228,7 @@ impl Checker<'_> {
             );
         }
         let index = self.declare(name, declared.clone().unwrap_or(Type::Unknown));
+        self.result.variables[index].by_let = true;
         if let Some(kind) = declared {
             let variable = &mut self.result.variables[index];
             variable.declared = true;

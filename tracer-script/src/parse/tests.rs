@@ -70,7 +70,7 @@ fn wrong_scripts_get_a_place() {
 fn several_errors_at_once() {
     let (script, diagnostics) = parse_text("BEGIN { $a = ; $b = 1; $c = ); } END { $d = }; }");
     assert!(diagnostics.iter().count() >= 3);
-    assert_eq!(script.probes.len(), 1);
+    assert_eq!(script.probes.len(), 2);
 }
 
 #[test]

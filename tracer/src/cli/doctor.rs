@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Flags of `doctor`.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct Options {}
 
 /// Looks, and tells. What is missing is no error: telling so is what it is for.

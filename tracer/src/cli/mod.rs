@@ -1,11 +1,14 @@
 //! The command line. Flags that several tools have are defined once, in [`common`]; a letter means the
 //! same in every tool.
 
+pub mod bpftrace;
 pub mod common;
 mod doctor;
 pub mod generate;
 mod list;
 pub mod parse;
+mod run;
+pub mod script;
 
 use clap::{Parser, Subcommand};
 
@@ -32,6 +35,9 @@ enum Command {
     #[command(flatten)]
     Tool(tools::Command),
 
+    /// Run a script in the language of bpftrace
+    Run(run::Options),
+
     /// List what can be traced here: tracepoints with their fields, functions, system calls
     List(list::Options),
 
@@ -48,21 +54,24 @@ impl Cli {
     pub fn verbosity(&self) -> u8 {
         match &self.command {
             Command::Tool(tool) => tool.common().output.verbose,
+            Command::Run(options) => options.verbose,
             Command::List(_) | Command::Doctor(_) | Command::Generate(_) => 0,
         }
     }
 
-    /// Does what was asked for.
-    pub fn run(self) -> anyhow::Result<()> {
+    /// Does what was asked for, and gives back the status to exit with.
+    pub fn run(self) -> anyhow::Result<u8> {
         match self.command {
             Command::Tool(tool) => {
                 let (name, common, tool) = tool.into_tool()?;
-                engine::run(name, &common, tool)
+                engine::run(name, &common, tool)?;
             }
-            Command::List(options) => list::run(&options),
-            Command::Doctor(options) => doctor::run(&options),
-            Command::Generate(options) => generate::run(&options),
+            Command::Run(options) => return run::run(options),
+            Command::List(options) => list::run(&options)?,
+            Command::Doctor(options) => doctor::run(&options)?,
+            Command::Generate(options) => generate::run(&options)?,
         }
+        Ok(0)
     }
 }
 

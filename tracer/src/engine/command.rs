@@ -115,12 +115,15 @@ fn hold_back(command: &mut Command, mut ready: PipeWriter, mut go: PipeReader, o
     let wait = move || {
         // SAFETY: close takes any number; the child's copy of this end would keep the pipe from closing.
         unsafe { libc::close(other_end) };
+        // SAFETY: the default is no function of ours. Up to `execve` the child has our handler, which would
+        // swallow the signal that ends it.
+        unsafe { libc::signal(libc::SIGTERM, libc::SIG_DFL) };
         ready.write_all(&std::process::id().to_ne_bytes())?;
         let mut byte = [0];
         go.read_exact(&mut byte)
     };
-    // SAFETY: between fork and exec only write(2), read(2), close(2) and getpid(2) are called, which are
-    // async-signal-safe.
+    // SAFETY: between fork and exec only write(2), read(2), close(2), signal(2) and getpid(2) are called, which
+    // are async-signal-safe.
     unsafe { command.pre_exec(wait) };
 }
 

@@ -1,12 +1,12 @@
 //! The engine that runs every tool: a plan becomes a session, its records and maps become events and
 //! reports, and these go to a face, until the time is over, the command ends, or a signal comes.
 
-mod command;
+pub(crate) mod command;
 mod filters;
 mod follow;
-mod output;
-mod records;
-mod stop;
+pub(crate) mod output;
+pub(crate) mod records;
+pub(crate) mod stop;
 
 use std::{io, time::Duration};
 
@@ -52,7 +52,7 @@ pub fn run(name: &'static str, common: &Common, tool: Box<dyn Tool>) -> anyhow::
 }
 
 /// True where the reader of our output is gone.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
     error
         .chain()
@@ -334,13 +334,14 @@ fn take_record(
 }
 
 /// Ticks at `start + period`, and so on; a tick that comes late does not make the next ones hurry.
-fn every(start: Instant, period: Duration) -> Interval {
+pub(crate) fn every(start: Instant, period: Duration) -> Interval {
     let mut interval = interval_at(start + period, period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
     interval
 }
 
-async fn tick(interval: &mut Option<Interval>) {
+/// Waits for the next tick; for ever where there is no interval.
+pub(crate) async fn tick(interval: &mut Option<Interval>) {
     match interval {
         Some(interval) => {
             interval.tick().await;

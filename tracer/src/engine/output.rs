@@ -52,13 +52,14 @@ fn now_ns() -> u64 {
 }
 
 /// A file whose name is told when it cannot be written.
-struct Named {
+pub struct Named {
     file: File,
     name: String,
 }
 
 impl Named {
-    fn create(path: &Path) -> anyhow::Result<Self> {
+    /// Makes the file, or empties it.
+    pub fn create(path: &Path) -> anyhow::Result<Self> {
         let name = path.display().to_string();
         let file = File::create(path).with_context(|| format!("cannot write to {name}"))?;
         Ok(Self { file, name })

@@ -125,6 +125,26 @@ impl Map {
         sys::map_update(self.fd.as_fd(), key, &padded.repeat(self.cpus), 0)
     }
 
+    /// Has `change` alter the value of `key`, on each CPU where the map is per CPU: false where there is none.
+    /// What programs write to it meanwhile is lost.
+    pub fn alter(&self, key: &[u8], change: &mut dyn FnMut(&mut [u8])) -> sys::Result<bool> {
+        /// `BPF_EXIST` of `include/uapi/linux/bpf.h`: an entry that was deleted meanwhile stays so.
+        const ONLY_WHERE_IT_EXISTS: u64 = 2;
+        assert_eq!(key.len(), self.key_size, "key of map {}", self.name);
+        let mut value = vec![0; self.full_value_size()];
+        if !sys::map_lookup(self.fd.as_fd(), key, &mut value)? {
+            return Ok(false);
+        }
+        for one in value.chunks_exact_mut(self.stride()) {
+            change(&mut one[..self.value_size]);
+        }
+        match sys::map_update(self.fd.as_fd(), key, &value, ONLY_WHERE_IT_EXISTS) {
+            Ok(()) => Ok(true),
+            Err(error) if error.errno() == libc::ENOENT => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Adds a value to a queue or a stack.
     pub fn push(&self, value: &[u8]) -> sys::Result<()> {
         assert_eq!(value.len(), self.value_size, "value of map {}", self.name);

@@ -15,6 +15,7 @@ pub mod map;
 pub mod object;
 pub mod plan;
 pub mod process;
+mod root;
 pub mod session;
 pub mod symbols;
 pub mod sys;

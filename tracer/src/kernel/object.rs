@@ -56,7 +56,7 @@ pub enum LoadError {
     },
 }
 
-fn rights_hint(source: &SysError) -> &'static str {
+pub(crate) fn rights_hint(source: &SysError) -> &'static str {
     match source.errno() {
         libc::EPERM | libc::EACCES => {
             "; loading needs root, or CAP_BPF and CAP_PERFMON: see `tracer doctor`"
@@ -219,6 +219,8 @@ fn load_program(
         name: &function.name,
         instructions: &function.instructions,
         license: &program.license,
+        info: None,
+        target: None,
     };
     let refused = match sys::prog_load(&spec, &mut Vec::new()) {
         Ok(fd) => return Ok(fd),

@@ -1,14 +1,16 @@
 //! Functions of user programs and libraries: from a name to a place in a file.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     env, fs,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
 use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, SymbolKind};
 
+use super::root::Root;
 use crate::glob::Glob;
 
 /// A function in a file.
@@ -23,18 +25,11 @@ pub struct UserFunction {
 /// Finds a binary: by path, by name on `PATH`, or a library by its short name (`c`, `libc`, `libssl.so.3`).
 /// With a process, paths are seen as that process does.
 pub fn find_binary(name: &str, pid: Option<u32>) -> anyhow::Result<PathBuf> {
-    let root = pid
-        .map(|pid| PathBuf::from(format!("/proc/{pid}/root")))
-        .unwrap_or_default();
-    let seen = |path: &Path| match path.strip_prefix("/") {
-        Ok(inner) if pid.is_some() => root.join(inner),
-        _ => path.to_owned(),
-    };
+    let root = Root::of(pid);
     if name.contains('/') {
-        let path = seen(Path::new(name));
         // The kernel takes the path as it is now: one that is relative would be another elsewhere.
-        return path
-            .canonicalize()
+        return root
+            .resolve(Path::new(name))
             .with_context(|| format!("cannot find the binary {name}"));
     }
     let on_path = env::var_os("PATH").unwrap_or_default();
@@ -44,14 +39,53 @@ pub fn find_binary(name: &str, pid: Option<u32>) -> anyhow::Result<PathBuf> {
     let libraries = library_paths(name);
     let found = programs
         .chain(libraries)
-        .map(|path| seen(&path))
+        .filter_map(|path| root.resolve(&path).ok())
         .find(|path| path.is_file());
     match found {
-        Some(path) => path
-            .canonicalize()
-            .with_context(|| format!("cannot find the binary {name}")),
+        Some(path) => Ok(path),
         None => bail!("there is no program {name:?} on PATH and no library of that name"),
     }
+}
+
+/// The files whose paths match, in order, seen as that process does where one is given. Patterns match within a
+/// name: none matches a `/`.
+pub fn matching_files(pattern: &str, pid: Option<u32>) -> Vec<PathBuf> {
+    let root = Root::of(pid);
+    let mut found = vec![PathBuf::from(if pattern.starts_with('/') {
+        "/"
+    } else {
+        "."
+    })];
+    for part in pattern.split('/').filter(|part| !part.is_empty()) {
+        let glob = Glob::new(part);
+        found = found
+            .iter()
+            .flat_map(|folder| {
+                if glob.is_plain() {
+                    return vec![folder.join(part)];
+                }
+                let mut entries = names_matching(&root, folder, &glob);
+                entries.sort_unstable();
+                entries
+            })
+            .collect();
+    }
+    let files = found.iter().filter_map(|path| root.resolve(path).ok());
+    let mut files: Vec<PathBuf> = files.filter(|path| path.is_file()).collect();
+    // Several names may lead to one file.
+    let mut seen = HashSet::new();
+    files.retain(|path| seen.insert(path.clone()));
+    files
+}
+
+fn names_matching(root: &Root, folder: &Path, glob: &Glob) -> Vec<PathBuf> {
+    let entries = root.resolve(folder).and_then(fs::read_dir);
+    let names = entries.into_iter().flatten().flatten();
+    names
+        .map(|entry| entry.file_name())
+        .filter(|name| glob.matches(name.as_bytes()) && !name.as_bytes().starts_with(b"."))
+        .map(|name| folder.join(name))
+        .collect()
 }
 
 /// Where a library of this short name may be: what the loader's cache says, then its usual folders.
@@ -116,10 +150,7 @@ fn cached(cache: &[u8], name: &str) -> Vec<PathBuf> {
 pub fn functions(path: &Path, pattern: &Glob) -> anyhow::Result<Vec<UserFunction>> {
     let data = fs::read(path)?;
     let file = object::File::parse(data.as_slice())?;
-    let segments: Vec<(u64, u64, u64)> = file
-        .segments()
-        .map(|segment| (segment.address(), segment.size(), segment.file_range().0))
-        .collect();
+    let segments = segments(&file);
     let mut found: BTreeMap<u64, String> = BTreeMap::new();
     for symbol in file.symbols().chain(file.dynamic_symbols()) {
         let Ok(name) = symbol.name() else { continue };
@@ -149,6 +180,37 @@ pub fn functions(path: &Path, pattern: &Glob) -> anyhow::Result<Vec<UserFunction
         .into_iter()
         .map(|(offset, name)| UserFunction { name, offset })
         .collect())
+}
+
+/// The address of a function or variable of a file, in the program's own numbering as `nm` shows it; [`None`]
+/// where the file has none of this name.
+pub fn address(path: &Path, name: &str) -> anyhow::Result<Option<u64>> {
+    let data = fs::read(path)?;
+    let file = object::File::parse(data.as_slice())?;
+    let mut symbols = file.symbols().chain(file.dynamic_symbols());
+    let wanted = symbols.find(|symbol| {
+        symbol.is_definition()
+            && symbol
+                .name()
+                .is_ok_and(|found| found.split('@').next() == Some(name))
+    });
+    Ok(wanted.map(|symbol| symbol.address()))
+}
+
+/// Where an address of the program's own numbering lies in its file; [`None`] where no part of the file is
+/// loaded there.
+pub fn offset_of_address(path: &Path, address: u64) -> anyhow::Result<Option<u64>> {
+    let data = fs::read(path)?;
+    let file = object::File::parse(data.as_slice())?;
+    Ok(file_offset(&segments(&file), address))
+}
+
+/// Address, size and place in the file of each part that is loaded.
+fn segments(file: &object::File<'_>) -> Vec<(u64, u64, u64)> {
+    let parts = file.segments();
+    parts
+        .map(|part| (part.address(), part.size(), part.file_range().0))
+        .collect()
 }
 
 /// Of several names for one place, the least is the one that people use: `malloc`, not `__libc_malloc`.
@@ -196,5 +258,33 @@ mod tests {
     fn what_is_not_there_is_said() {
         assert!(find_binary("nosuchbinaryanywhere", None).is_err());
         assert!(find_binary("/no/such/binary", None).is_err());
+    }
+
+    #[test]
+    fn paths_may_have_patterns() {
+        let own = env::current_exe().expect("own path");
+        let own = own.canonicalize().expect("it is there");
+        let folder = own.parent().expect("it is in one").display();
+        let found = matching_files(&format!("{folder}/*"), None);
+        assert!(found.contains(&own), "{found:?}");
+        assert_eq!(matching_files("/no/such/*", None), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn addresses_lead_to_places_in_the_file() {
+        let own = env::current_exe().expect("own path");
+        let pattern = Glob::new("*addresses_lead_to_places*");
+        let function = functions(&own, &pattern).expect("readable").remove(0);
+        let data = fs::read(&own).expect("readable");
+        let file = object::File::parse(data.as_slice()).expect("a program");
+        let symbol = file
+            .symbols()
+            .find(|symbol| symbol.name() == Ok(&function.name))
+            .expect("it was found before");
+        let address = address(&own, &function.name).expect("readable");
+        assert_eq!(address, Some(symbol.address()));
+        let offset = offset_of_address(&own, symbol.address()).expect("readable");
+        assert_eq!(offset, Some(function.offset));
+        assert_eq!(offset_of_address(&own, u64::MAX).expect("readable"), None);
     }
 }

@@ -8,14 +8,15 @@ use std::{
     fs::File,
     io, mem,
     ops::Deref,
-    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
     path::Path,
     ptr, slice,
+    time::Duration,
 };
 
 use aya_obj::generated::{
-    BPF_F_KPROBE_MULTI_RETURN, BPF_F_UPROBE_MULTI_RETURN, bpf_attach_type, bpf_attr, bpf_cmd,
-    bpf_insn, bpf_prog_info, bpf_prog_type, perf_event_attr,
+    BPF_F_KPROBE_MULTI_RETURN, BPF_F_UPROBE_MULTI_RETURN, bpf_attach_type, bpf_attr, bpf_btf_info,
+    bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type, perf_event_attr,
 };
 
 use aya::maps::{MapData, RingBuf};
@@ -268,6 +269,21 @@ pub struct ProgramSpec<'a> {
     pub instructions: &'a [bpf_insn],
     /// What the kernel judges the helpers by.
     pub license: &'a CStr,
+    /// Types of the functions and lines of the source, which the verifier then names in its log.
+    pub info: Option<ProgramInfo<'a>>,
+    /// For `BPF_PROG_TYPE_TRACING`: the function, by its id in the kernel's BTF, or in a module's.
+    pub target: Option<(u32, Option<BorrowedFd<'a>>)>,
+}
+
+/// What the kernel is told about the source of a program.
+#[derive(Clone, Copy)]
+pub struct ProgramInfo<'a> {
+    /// The type information that the others refer to.
+    pub btf: BorrowedFd<'a>,
+    /// For each function `struct bpf_func_info`.
+    pub functions: &'a [[u32; 2]],
+    /// `struct bpf_line_info`
+    pub lines: &'a [[u32; 4]],
 }
 
 /// Loads a program. Where the verifier refuses it, `log` holds what it said.
@@ -281,6 +297,20 @@ pub fn prog_load(spec: &ProgramSpec<'_>, log: &mut Vec<u8>) -> Result<OwnedFd> {
     load.insn_cnt = spec.instructions.len() as u32;
     load.license = spec.license.as_ptr() as u64;
     load.prog_name = object_name(spec.name);
+    if let Some(info) = &spec.info {
+        load.prog_btf_fd = info.btf.as_raw_fd() as u32;
+        load.func_info = info.functions.as_ptr() as u64;
+        load.func_info_cnt = info.functions.len() as u32;
+        load.func_info_rec_size = size_of::<[u32; 2]>() as u32;
+        load.line_info = info.lines.as_ptr() as u64;
+        load.line_info_cnt = info.lines.len() as u32;
+        load.line_info_rec_size = size_of::<[u32; 4]>() as u32;
+    }
+    if let Some((id, module)) = &spec.target {
+        load.attach_btf_id = *id;
+        load.__bindgen_anon_1.attach_btf_obj_fd =
+            module.map_or(0, |module| module.as_raw_fd() as u32);
+    }
     if !log.is_empty() {
         load.log_level = 1;
         load.log_buf = log.as_mut_ptr() as u64;
@@ -295,6 +325,73 @@ pub fn btf_load(btf: &[u8]) -> Result<OwnedFd> {
     attr.__bindgen_anon_7.btf = btf.as_ptr() as u64;
     attr.__bindgen_anon_7.btf_size = btf.len() as u32;
     bpf_fd(bpf_cmd::BPF_BTF_LOAD, "BPF_BTF_LOAD", &mut attr)
+}
+
+/// The BTF object of a module of the kernel; [`None`] where there is none of this name. Programs that are
+/// attached to a module's functions name it. Linux 5.11.
+///
+/// Goes through all BTF objects that are loaded: there is no call that finds one by its name.
+pub fn btf_of_module(name: &str) -> Result<Option<OwnedFd>> {
+    let mut id = 0;
+    while let Some(next) = btf_next_id(id)? {
+        id = next;
+        let object = match btf_by_id(id) {
+            // It has gone meanwhile.
+            Err(error) if error.errno() == libc::ENOENT => continue,
+            object => object?,
+        };
+        if btf_module_name(object.as_fd())?.as_deref() == Some(name.as_bytes()) {
+            return Ok(Some(object));
+        }
+    }
+    Ok(None)
+}
+
+fn btf_next_id(id: u32) -> Result<Option<u32>> {
+    let mut attr = zeroed_attr();
+    attr.__bindgen_anon_6.__bindgen_anon_1.start_id = id;
+    match bpf(
+        bpf_cmd::BPF_BTF_GET_NEXT_ID,
+        "BPF_BTF_GET_NEXT_ID",
+        &mut attr,
+    ) {
+        // SAFETY: the kernel has written the id to this member.
+        Ok(_) => Ok(Some(unsafe { attr.__bindgen_anon_6.next_id })),
+        Err(error) if error.errno() == libc::ENOENT => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn btf_by_id(id: u32) -> Result<OwnedFd> {
+    let mut attr = zeroed_attr();
+    attr.__bindgen_anon_6.__bindgen_anon_1.btf_id = id;
+    bpf_fd(
+        bpf_cmd::BPF_BTF_GET_FD_BY_ID,
+        "BPF_BTF_GET_FD_BY_ID",
+        &mut attr,
+    )
+}
+
+/// The name of the kernel's part that a BTF object describes; [`None`] for a program's.
+fn btf_module_name(object: BorrowedFd<'_>) -> Result<Option<Vec<u8>>> {
+    // `MODULE_NAME_LEN` of include/linux/module.h is 64 minus a word.
+    let mut name = [0u8; 64];
+    // SAFETY: bpf_btf_info is plain integers, for which zero is a valid value.
+    let mut info: bpf_btf_info = unsafe { mem::zeroed() };
+    info.name = name.as_mut_ptr() as u64;
+    info.name_len = name.len() as u32;
+    let mut attr = zeroed_attr();
+    attr.info.bpf_fd = object.as_raw_fd() as u32;
+    attr.info.info_len = size_of::<bpf_btf_info>() as u32;
+    attr.info.info = std::ptr::from_mut(&mut info) as u64;
+    bpf(
+        bpf_cmd::BPF_OBJ_GET_INFO_BY_FD,
+        "BPF_OBJ_GET_INFO_BY_FD",
+        &mut attr,
+    )?;
+    let length = name.iter().position(|&byte| byte == 0);
+    let name = name[..length.unwrap_or(name.len())].to_vec();
+    Ok((info.kernel_btf != 0).then_some(name))
 }
 
 /// What the kernel tells of a loaded program: run time and count (where `kernel.bpf_stats_enabled`
@@ -314,14 +411,56 @@ pub fn prog_info(program: BorrowedFd<'_>) -> Result<bpf_prog_info> {
     Ok(info)
 }
 
-/// Attaches to a tracepoint's raw arguments. Detached when the descriptor is closed.
-pub fn raw_tracepoint_open(program: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+/// Runs a program of `BPF_PROG_TYPE_RAW_TRACEPOINT` once, here and now, on zeros for arguments, and gives back
+/// what it returns. Linux 5.10.
+pub fn prog_run(program: BorrowedFd<'_>) -> Result<u32> {
+    /// `MAX_BPF_FUNC_ARGS` of `include/linux/bpf.h`: the most arguments that a raw tracepoint has.
+    const ARGUMENTS: usize = 12;
+    let context = [0u64; ARGUMENTS];
     let mut attr = zeroed_attr();
-    attr.raw_tracepoint.name = name.as_ptr() as u64;
+    attr.test.prog_fd = program.as_raw_fd() as u32;
+    attr.test.ctx_in = context.as_ptr() as u64;
+    attr.test.ctx_size_in = size_of_val(&context) as u32;
+    bpf(bpf_cmd::BPF_PROG_TEST_RUN, "BPF_PROG_TEST_RUN", &mut attr)?;
+    // SAFETY: the kernel has written this member.
+    Ok(unsafe { attr.test.retval })
+}
+
+/// Attaches to a tracepoint's raw arguments; without a name, a program of `BPF_PROG_TYPE_TRACING` to what it
+/// was loaded for. A cookie other than 0 for a tracepoint needs Linux 6.10. Detached when the descriptor is
+/// closed.
+pub fn raw_tracepoint_open(
+    program: BorrowedFd<'_>,
+    name: Option<&CStr>,
+    cookie: u64,
+) -> Result<OwnedFd> {
+    let mut attr = zeroed_attr();
+    attr.raw_tracepoint.name = name.map_or(0, |name| name.as_ptr() as u64);
     attr.raw_tracepoint.prog_fd = program.as_raw_fd() as u32;
+    attr.raw_tracepoint.cookie = cookie;
     bpf_fd(
         bpf_cmd::BPF_RAW_TRACEPOINT_OPEN,
         "BPF_RAW_TRACEPOINT_OPEN",
+        &mut attr,
+    )
+}
+
+/// Attaches a program of `BPF_PROG_TYPE_TRACING` to what it was loaded for, with a cookie. Linux 6.0. `attach`
+/// is what it was loaded with.
+pub fn link_tracing(
+    program: BorrowedFd<'_>,
+    attach: bpf_attach_type,
+    cookie: u64,
+) -> Result<OwnedFd> {
+    let mut attr = zeroed_attr();
+    // SAFETY: all fields are plain integers of one member of a union that is zero as a whole.
+    let link = unsafe { &mut attr.link_create };
+    link.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
+    link.attach_type = attach as u32;
+    link.__bindgen_anon_3.tracing.cookie = cookie;
+    bpf_fd(
+        bpf_cmd::BPF_LINK_CREATE,
+        "BPF_LINK_CREATE (tracing)",
         &mut attr,
     )
 }
@@ -428,6 +567,25 @@ pub struct PerfEvent {
     pub config1: u64,
     /// For kprobe and uprobe PMUs: the offset.
     pub config2: u64,
+    /// How often the program runs.
+    pub rate: Rate,
+    /// Threads that the observed one makes from here on are observed, too.
+    pub follow_threads: bool,
+}
+
+/// How often a perf event has its program run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// Each time that so much was counted: events, or nanoseconds of a clock.
+    Every(u64),
+    /// So many times a second.
+    Hertz(u64),
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self::Every(1)
+    }
 }
 
 /// Opens a perf event on `cpu` for `pid` (-1 for all processes). It counts nothing until a program is
@@ -438,7 +596,17 @@ pub fn perf_event_open(event: &PerfEvent, pid: i32, cpu: i32) -> Result<OwnedFd>
     attr.size = size_of::<perf_event_attr>() as u32;
     attr.type_ = event.kind;
     attr.config = event.config;
-    attr.__bindgen_anon_1.sample_period = 1;
+    match event.rate {
+        Rate::Every(period) => attr.__bindgen_anon_1.sample_period = period,
+        Rate::Hertz(hertz) => {
+            attr.__bindgen_anon_1.sample_freq = hertz;
+            attr.set_freq(1);
+        }
+    }
+    if event.follow_threads {
+        attr.set_inherit(1);
+        attr.set_inherit_thread(1);
+    }
     attr.__bindgen_anon_2.wakeup_events = 1;
     attr.__bindgen_anon_3.config1 = event.config1;
     attr.__bindgen_anon_4.config2 = event.config2;
@@ -530,6 +698,69 @@ pub fn pidfd_open(pid: u32) -> Result<OwnedFd> {
     }
     // SAFETY: the kernel has just made this descriptor for us, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Sends a signal to the process of a descriptor by [`pidfd_open`]. One that has ended is no error.
+pub fn pidfd_signal(process: BorrowedFd<'_>, signal: i32) -> Result<()> {
+    // SAFETY: the call takes integers; without a siginfo the kernel makes one.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            process.as_raw_fd(),
+            signal,
+            ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    let error = io::Error::last_os_error();
+    if result < 0 && error.raw_os_error() != Some(libc::ESRCH) {
+        return Err(SysError {
+            call: "pidfd_send_signal",
+            source: error,
+        });
+    }
+    Ok(())
+}
+
+/// A timer that becomes readable every `period`, the first time one period from its making; reading gives how
+/// often it has expired since (`u64`): `man 2 timerfd_create`. A period of 0 is refused.
+pub fn timer(period: Duration) -> Result<OwnedFd> {
+    let failed = |call| SysError {
+        call,
+        source: io::Error::last_os_error(),
+    };
+    if period.is_zero() {
+        return Err(SysError {
+            call: "timerfd_settime",
+            source: io::ErrorKind::InvalidInput.into(),
+        });
+    }
+    // SAFETY: the call takes two integers.
+    let fd = unsafe {
+        libc::timerfd_create(
+            libc::CLOCK_MONOTONIC,
+            libc::TFD_CLOEXEC | libc::TFD_NONBLOCK,
+        )
+    };
+    if fd < 0 {
+        return Err(failed("timerfd_create"));
+    }
+    // SAFETY: the kernel has just made this descriptor for us, and nothing else owns it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let period = libc::timespec {
+        tv_sec: period.as_secs() as libc::time_t,
+        tv_nsec: period.subsec_nanos().into(),
+    };
+    let setting = libc::itimerspec {
+        it_interval: period,
+        it_value: period,
+    };
+    // SAFETY: the setting lives through the call; the old one is not asked for.
+    let result = unsafe { libc::timerfd_settime(fd.as_raw_fd(), 0, &setting, ptr::null_mut()) };
+    if result < 0 {
+        return Err(failed("timerfd_settime"));
+    }
+    Ok(fd)
 }
 
 /// A file mapped for reading.
@@ -625,6 +856,44 @@ pub fn terminal_size() -> (usize, usize) {
     (usize::from(size.ws_row), usize::from(size.ws_col))
 }
 
+/// What a clock shows, in nanoseconds: `man 2 clock_gettime`. The clock must be one that every kernel has.
+pub fn clock_ns(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: time is a valid timespec, which the call fills in.
+    let result = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    debug_assert_eq!(result, 0, "clock {clock}");
+    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
+}
+
+/// A time in seconds since the Unix epoch, in the host's time zone, by a format of `man 3 strftime`. [`None`]
+/// where it needs more than `max` bytes, or the year is beyond what libc can tell.
+pub fn format_time(format: &CStr, seconds: i64, max: usize) -> Option<Vec<u8>> {
+    // SAFETY: struct tm is plain integers and a pointer, for which zero is a valid value.
+    let mut parts: libc::tm = unsafe { mem::zeroed() };
+    // SAFETY: both pointers are to live values of the right types. The call may read the environment (TZ),
+    // which nothing in this program changes.
+    let known = unsafe { !libc::localtime_r(&raw const seconds, &raw mut parts).is_null() };
+    if !known {
+        return None;
+    }
+    let mut text = vec![0u8; max.max(1)];
+    // SAFETY: the call writes no more than the length given, of a buffer that lives through it; the format and
+    // the parts are valid for as long.
+    let length = unsafe {
+        libc::strftime(
+            text.as_mut_ptr().cast(),
+            text.len(),
+            format.as_ptr(),
+            &raw const parts,
+        )
+    };
+    text.truncate(length);
+    (length > 0 || format.is_empty()).then_some(text)
+}
+
 /// Has the runtime tell when `source` becomes readable.
 pub fn readable<T: ReadableSource>(source: T) -> io::Result<AsyncFd<T>> {
     // SAFETY: a source owns its descriptor, and neither closes nor replaces it before it is dropped.
@@ -635,6 +904,7 @@ pub fn readable<T: ReadableSource>(source: T) -> io::Result<AsyncFd<T>> {
 pub trait ReadableSource: AsRawFd {}
 
 impl ReadableSource for OwnedFd {}
+impl ReadableSource for File {}
 impl ReadableSource for RingBuf<MapData> {}
 
 #[cfg(test)]
@@ -646,5 +916,18 @@ mod tests {
         let name = object_name("a-rather.long_map_name");
         let text: Vec<u8> = name.iter().map(|&c| c as u8).collect();
         assert_eq!(text, b"a_rather.long_m\0");
+    }
+
+    #[test]
+    fn the_kernels_own_types_are_found_by_name() {
+        match btf_of_module("vmlinux") {
+            Ok(found) => assert!(found.is_some()),
+            Err(error) if error.errno() == libc::EPERM => {
+                return eprintln!("SKIPPED: needs CAP_SYS_ADMIN: {error}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+        let none = btf_of_module("no_such_module").expect("as before");
+        assert!(none.is_none());
     }
 }

@@ -138,6 +138,23 @@ impl Tracefs {
         parse_format(&text).ok_or(TracefsError::Format { path })
     }
 
+    /// The number of an event, by which a perf event asks for it.
+    pub fn id(&self, category: &str, name: &str) -> Result<u32, TracefsError> {
+        let path = self.event(category, name).join("id");
+        let text = fs::read_to_string(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => TracefsError::NoEvent {
+                category: category.to_owned(),
+                name: name.to_owned(),
+            },
+            _ => TracefsError::Read {
+                path: path.clone(),
+                source,
+            },
+        })?;
+        let id = text.trim().parse();
+        id.map_err(|_| TracefsError::Format { path })
+    }
+
     /// A file of tracefs itself, such as `available_filter_functions`.
     pub fn file(&self, name: &str) -> PathBuf {
         self.root.join(name)

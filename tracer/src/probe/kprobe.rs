@@ -59,47 +59,103 @@ pub(super) fn available_multi(kernel: &Kernel) -> Result<(), String> {
     }
 }
 
-pub(super) fn attach(
+/// A place in the kernel's code.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The module that the function is in; empty for any.
+    pub module: &'a str,
+    /// The function; empty where `offset` is an address.
+    pub function: &'a str,
+    /// Bytes from the function's start, or the address.
+    pub offset: u64,
+    /// At the function's return.
+    pub on_return: bool,
+}
+
+/// Attaches to one place. A cookie is left out before Linux 5.15.
+pub fn attach(
+    program: BorrowedFd<'_>,
+    place: &Place<'_>,
+    cookie: Option<u64>,
+) -> Result<OwnedFd, Failure> {
+    let Place {
+        module, function, ..
+    } = *place;
+    if module.is_empty() {
+        return attach_named(program, place, function, cookie);
+    }
+    let qualified = format!("{module}:{function}");
+    match attach_named(program, place, &qualified, cookie) {
+        // Some kernels look the name up with the module's in it, and find nothing.
+        Err(failure) if failure.errno == Some(libc::ENOENT) => {
+            attach_named(program, place, function, cookie)
+        }
+        result => result,
+    }
+}
+
+fn attach_named(
+    program: BorrowedFd<'_>,
+    place: &Place<'_>,
+    name: &str,
+    cookie: Option<u64>,
+) -> Result<OwnedFd, Failure> {
+    let (kind, return_config) = perf_event::pmu("kprobe")?;
+    let name = c_string(name.as_bytes())?;
+    let event = PerfEvent {
+        kind,
+        config: if place.on_return { return_config } else { 0 },
+        config1: match name.is_empty() {
+            true => 0,
+            false => name.as_ptr() as u64,
+        },
+        config2: place.offset,
+        ..PerfEvent::default()
+    };
+    Ok(perf_event::attach(program, &event, None, cookie)?)
+}
+
+/// Attaches to many functions by one link, each with its cookie.
+pub fn attach_multi<'a>(
+    program: BorrowedFd<'_>,
+    functions: impl Iterator<Item = &'a str>,
+    cookies: &[u64],
+    on_return: bool,
+) -> Result<OwnedFd, Failure> {
+    let names = functions
+        .map(|name| c_string(name.as_bytes()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+    Ok(sys::link_kprobe_multi(
+        program, &pointers, cookies, on_return,
+    )?)
+}
+
+pub(super) fn attach_each(
     program: BorrowedFd<'_>,
     functions: &Functions,
 ) -> Result<Vec<OwnedFd>, Failure> {
-    let (kind, return_config) = perf_event::pmu("kprobe")?;
-    let config = if functions.on_return {
-        return_config
-    } else {
-        0
-    };
     let attach_one = |(index, name): (usize, &String)| {
-        let function = c_string(name.as_bytes())?;
-        let event = PerfEvent {
-            kind,
-            config,
-            config1: function.as_ptr() as u64,
-            config2: 0,
+        let place = Place {
+            module: "",
+            function: name,
+            offset: 0,
+            on_return: functions.on_return,
         };
-        perf_event::attach(program, &event, None, Some(index as u64)).map_err(|error| Failure {
+        attach(program, &place, Some(index as u64)).map_err(|failure| Failure {
             hook: Some(format!("kprobe:{name}")),
-            ..error.into()
+            ..failure
         })
     };
     functions.names.iter().enumerate().map(attach_one).collect()
 }
 
-pub(super) fn attach_multi(
+pub(super) fn attach_all(
     program: BorrowedFd<'_>,
     functions: &Functions,
 ) -> Result<Vec<OwnedFd>, Failure> {
-    let names = functions
-        .names
-        .iter()
-        .map(|name| c_string(name.as_bytes()))
-        .collect::<Result<Vec<_>, _>>()?;
-    let pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-    let cookies: Vec<u64> = (0..names.len() as u64).collect();
-    Ok(vec![sys::link_kprobe_multi(
-        program,
-        &pointers,
-        &cookies,
-        functions.on_return,
-    )?])
+    let cookies: Vec<u64> = (0..functions.names.len() as u64).collect();
+    let names = functions.names.iter().map(String::as_str);
+    let link = attach_multi(program, names, &cookies, functions.on_return)?;
+    Ok(vec![link])
 }

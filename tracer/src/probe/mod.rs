@@ -1,7 +1,9 @@
 //! Places in the running system that a program can be attached to: one file for each provider.
 
+pub mod fentry;
 pub mod kprobe;
 pub mod raw_tracepoint;
+pub mod sampling;
 pub mod tracepoint;
 pub mod uprobe;
 
@@ -13,7 +15,7 @@ use std::{
     os::fd::{BorrowedFd, OwnedFd},
 };
 
-use crate::kernel::{Kernel, sys::SysError};
+use crate::kernel::{Kernel, sys::SysError, tracepoint::Tracefs};
 
 pub use kprobe::Functions;
 pub use uprobe::UserFunctions;
@@ -68,18 +70,19 @@ impl Hook {
     /// Attaches `program`. What comes back are descriptors: closing them detaches.
     pub fn attach(&self, program: BorrowedFd<'_>) -> Result<Vec<OwnedFd>, AttachError> {
         let attached = match self {
-            Hook::RawTracepoint(name) => raw_tracepoint::attach(program, name),
-            Hook::Tracepoint(category, name) => tracepoint::attach(program, category, name),
-            Hook::Kprobe(functions) => kprobe::attach(program, functions),
-            Hook::KprobeMulti(functions) => kprobe::attach_multi(program, functions),
-            Hook::Uprobe(functions) => uprobe::attach(program, functions),
-            Hook::UprobeMulti(functions) => uprobe::attach_multi(program, functions),
+            Hook::RawTracepoint(name) => {
+                raw_tracepoint::attach(program, name, None).map(|link| vec![link])
+            }
+            Hook::Tracepoint(category, name) => Tracefs::find()
+                .map_err(|error| Failure::from(error.to_string()))
+                .and_then(|tracefs| tracepoint::attach(program, &tracefs, category, name, None))
+                .map(|link| vec![link]),
+            Hook::Kprobe(functions) => kprobe::attach_each(program, functions),
+            Hook::KprobeMulti(functions) => kprobe::attach_all(program, functions),
+            Hook::Uprobe(functions) => uprobe::attach_each(program, functions),
+            Hook::UprobeMulti(functions) => uprobe::attach_all(program, functions),
         };
-        attached.map_err(|failure| AttachError {
-            hook: failure.hook.unwrap_or_else(|| self.to_string()),
-            errno: failure.errno,
-            reason: failure.reason,
-        })
+        attached.map_err(|failure| failure.at(&self.to_string()))
     }
 }
 
@@ -94,17 +97,35 @@ pub struct AttachError {
 }
 
 /// What a provider reports, before the hook's name is put to it.
-struct Failure {
+#[derive(Debug)]
+pub struct Failure {
     /// The one of several places that failed.
     hook: Option<String>,
     reason: String,
     errno: Option<i32>,
 }
 
+impl Failure {
+    /// With the name of the place, unless it names one itself.
+    pub fn at(self, hook: &str) -> AttachError {
+        let Self {
+            hook: own,
+            reason,
+            errno,
+        } = self;
+        AttachError {
+            hook: own.unwrap_or_else(|| hook.to_owned()),
+            reason,
+            errno,
+        }
+    }
+}
+
 impl From<SysError> for Failure {
     fn from(error: SysError) -> Self {
         let hint = match error.errno() {
             libc::ENOENT => ": this kernel has no such place; see `tracer list`",
+            libc::EOPNOTSUPP => "; this machine has no counter for it",
             libc::EPERM | libc::EACCES => "; attaching needs root, or CAP_BPF and CAP_PERFMON",
             libc::EMFILE => {
                 "; too many open files for one process: raise `ulimit -n`, or match fewer"

@@ -1,4 +1,5 @@
-//! Programs on perf events: what tracepoints, kprobes and uprobes are attached through.
+//! Programs on perf events: what tracepoints, kprobes and uprobes are attached through, and events that count
+//! or sample by themselves.
 
 use std::{
     fs, io,
@@ -19,7 +20,15 @@ pub(super) fn attach(
 ) -> Result<OwnedFd, SysError> {
     // A probe is hit on every CPU whichever one the event names; for one process, it follows that.
     let (pid, cpu) = pid.map_or((-1, 0), |pid| (pid as i32, -1));
-    let fd = sys::perf_event_open(event, pid, cpu)?;
+    attach_to(program, sys::perf_event_open(event, pid, cpu)?, cookie)
+}
+
+/// Attaches the program to an open perf event and starts that.
+pub(super) fn attach_to(
+    program: BorrowedFd<'_>,
+    fd: OwnedFd,
+    cookie: Option<u64>,
+) -> Result<OwnedFd, SysError> {
     if let Some(cookie) = cookie {
         match sys::link_perf_event(program, fd.as_fd(), cookie) {
             // The link holds the event: closing it detaches, and closes the event.

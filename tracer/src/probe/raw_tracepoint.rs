@@ -26,9 +26,13 @@ pub(super) fn available(kernel: &Kernel, name: &str) -> Result<(), String> {
     }
 }
 
-pub(super) fn attach(program: BorrowedFd<'_>, name: &str) -> Result<Vec<OwnedFd>, Failure> {
-    Ok(vec![sys::raw_tracepoint_open(
-        program,
-        &c_string(name.as_bytes())?,
-    )?])
+/// Attaches to the tracepoint `name`. A cookie needs Linux 6.10.
+pub fn attach(
+    program: BorrowedFd<'_>,
+    name: &str,
+    cookie: Option<u64>,
+) -> Result<OwnedFd, Failure> {
+    let name = c_string(name.as_bytes())?;
+    let link = sys::raw_tracepoint_open(program, Some(&name), cookie.unwrap_or(0))?;
+    Ok(link)
 }

@@ -17,18 +17,21 @@ pub(super) fn available(kernel: &Kernel, category: &str, name: &str) -> Result<(
     }
 }
 
-pub(super) fn attach(
+/// Attaches to the tracepoint `category`:`name`. A cookie is left out before Linux 5.15.
+pub fn attach(
     program: BorrowedFd<'_>,
+    tracefs: &Tracefs,
     category: &str,
     name: &str,
-) -> Result<Vec<OwnedFd>, Failure> {
-    let format = Tracefs::find()
-        .and_then(|tracefs| tracefs.format(category, name))
+    cookie: Option<u64>,
+) -> Result<OwnedFd, Failure> {
+    let id = tracefs
+        .id(category, name)
         .map_err(|error| error.to_string())?;
     let event = PerfEvent {
         kind: PMU,
-        config: u64::from(format.id),
+        config: u64::from(id),
         ..Default::default()
     };
-    Ok(vec![perf_event::attach(program, &event, None, None)?])
+    Ok(perf_event::attach(program, &event, None, cookie)?)
 }

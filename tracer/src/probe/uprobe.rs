@@ -6,7 +6,7 @@ use std::{
         fd::{BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use super::{Failure, c_string, perf_event};
@@ -63,27 +63,71 @@ pub(super) fn available_multi(kernel: &Kernel) -> Result<(), String> {
     }
 }
 
-pub(super) fn attach(
+/// Where the places of [`attach`] and [`attach_multi`] are.
+#[derive(Clone, Copy, Debug)]
+pub struct Binary<'a> {
+    /// The binary or library.
+    pub path: &'a Path,
+    /// Only in this process.
+    pub pid: Option<u32>,
+    /// At the functions' return.
+    pub on_return: bool,
+}
+
+/// Attaches at `offset` bytes of the file. A cookie is left out before Linux 5.15.
+pub fn attach(
+    program: BorrowedFd<'_>,
+    binary: &Binary<'_>,
+    offset: u64,
+    cookie: Option<u64>,
+) -> Result<OwnedFd, Failure> {
+    let (kind, return_config) = perf_event::pmu("uprobe")?;
+    let path = c_string(binary.path.as_os_str().as_bytes())?;
+    let event = PerfEvent {
+        kind,
+        config: if binary.on_return { return_config } else { 0 },
+        config1: path.as_ptr() as u64,
+        config2: offset,
+        ..PerfEvent::default()
+    };
+    Ok(perf_event::attach(program, &event, binary.pid, cookie)?)
+}
+
+/// Attaches at many offsets of a file by one link, each with its cookie. Linux 6.6.
+pub fn attach_multi(
+    program: BorrowedFd<'_>,
+    binary: &Binary<'_>,
+    offsets: &[u64],
+    cookies: &[u64],
+) -> Result<OwnedFd, Failure> {
+    let path = c_string(binary.path.as_os_str().as_bytes())?;
+    let targets = sys::UprobeTargets {
+        path: &path,
+        offsets,
+        cookies,
+        pid: binary.pid.unwrap_or(0),
+        on_return: binary.on_return,
+    };
+    Ok(sys::link_uprobe_multi(program, &targets)?)
+}
+
+impl UserFunctions {
+    fn binary(&self) -> Binary<'_> {
+        Binary {
+            path: &self.path,
+            pid: self.pid,
+            on_return: self.on_return,
+        }
+    }
+}
+
+pub(super) fn attach_each(
     program: BorrowedFd<'_>,
     functions: &UserFunctions,
 ) -> Result<Vec<OwnedFd>, Failure> {
-    let (kind, return_config) = perf_event::pmu("uprobe")?;
-    let config = if functions.on_return {
-        return_config
-    } else {
-        0
-    };
-    let path = c_string(functions.path.as_os_str().as_bytes())?;
-    let attach_one = |(index, &offset): (usize, &u64)| {
-        let event = PerfEvent {
-            kind,
-            config,
-            config1: path.as_ptr() as u64,
-            config2: offset,
-        };
-        perf_event::attach(program, &event, functions.pid, Some(index as u64))
-            .map_err(Failure::from)
-    };
+    let binary = functions.binary();
+    let attach_one =
+        |(index, &offset): (usize, &u64)| attach(program, &binary, offset, Some(index as u64));
     functions
         .offsets
         .iter()
@@ -92,18 +136,11 @@ pub(super) fn attach(
         .collect()
 }
 
-pub(super) fn attach_multi(
+pub(super) fn attach_all(
     program: BorrowedFd<'_>,
     functions: &UserFunctions,
 ) -> Result<Vec<OwnedFd>, Failure> {
-    let path = c_string(functions.path.as_os_str().as_bytes())?;
     let cookies: Vec<u64> = (0..functions.offsets.len() as u64).collect();
-    let targets = sys::UprobeTargets {
-        path: &path,
-        offsets: &functions.offsets,
-        cookies: &cookies,
-        pid: functions.pid.unwrap_or(0),
-        on_return: functions.on_return,
-    };
-    Ok(vec![sys::link_uprobe_multi(program, &targets)?])
+    let link = attach_multi(program, &functions.binary(), &functions.offsets, &cookies)?;
+    Ok(vec![link])
 }

@@ -1,0 +1,277 @@
+//! What the place of a probe hands to a program: arguments, registers, fields of tracepoints, return values.
+
+use super::{Lower, Mem};
+use crate::{
+    ast::Expr,
+    facts::EventField,
+    ir::{Alu, Arg, Helper, Op, Operand, Reg},
+    probe::AttachKind,
+    program::ProgramKind,
+    types::{Space, Type},
+};
+
+/// Registers that hold a function's arguments, by their names in `struct pt_regs`
+/// (System V ABI, x86-64; AAPCS64).
+#[cfg(target_arch = "x86_64")]
+const ARGUMENTS: [&str; 6] = ["di", "si", "dx", "cx", "r8", "r9"];
+/// Registers that hold a system call's arguments: `man 2 syscall`.
+#[cfg(target_arch = "x86_64")]
+const SYSCALL_ARGUMENTS: [&str; 6] = ["di", "si", "dx", "r10", "r8", "r9"];
+#[cfg(target_arch = "x86_64")]
+const RESULT: &str = "ax";
+#[cfg(target_arch = "x86_64")]
+const INSTRUCTION: &str = "ip";
+#[cfg(target_arch = "x86_64")]
+const STACK: &str = "sp";
+
+/// Where a tracepoint of one system call has its first argument: behind the common fields and the number.
+const SYSCALL_FIRST_ARGUMENT: u32 = 16;
+
+impl Lower<'_, '_> {
+    /// Where a member lies, by the kernel's types.
+    pub(super) fn member_path(&self, structure: &str, path: &[&str]) -> Option<u32> {
+        let (env, facts) = (self.given.env, self.given.facts);
+        let mut kind = Type::Struct(structure.into());
+        let mut offset = 0;
+        for name in path {
+            let Type::Struct(key) = &kind else {
+                return None;
+            };
+            let structure = env.structure(key, facts)?;
+            let field = env.field(&structure, name, facts)?;
+            offset += field.offset;
+            kind = field.kind;
+        }
+        Some(offset)
+    }
+
+    /// Where a register lies among the registers.
+    pub(super) fn register_offset(&self, name: &str) -> Option<u32> {
+        self.member_path("struct pt_regs", &[name])
+    }
+
+    /// A register's value, where the context is the registers.
+    pub(super) fn register(&mut self, name: &str) -> Operand {
+        match self.register_offset(name) {
+            Some(offset) => {
+                let context = self.context();
+                Operand::Reg(self.load(Mem::At(context, offset as i32), 8))
+            }
+            None => {
+                let span = self.span;
+                self.error(span, format!("this kernel's registers have no '{name}'"));
+                Operand::Imm(0)
+            }
+        }
+    }
+
+    /// A word of the context, where that is a list of words.
+    fn context_word(&mut self, index: u32) -> Reg {
+        let context = self.context();
+        self.load(Mem::At(context, index as i32 * 8), 8)
+    }
+
+    /// The same where the verifier would take it for a pointer, with which it allows less than with a number.
+    fn context_word_as_number(&mut self, index: u32) -> Reg {
+        let context = self.context();
+        self.load(Mem::Far(context, index as i32 * 8, Space::Kernel), 8)
+    }
+
+    /// `argN`
+    pub(super) fn argument(&mut self, number: u32) -> Operand {
+        use AttachKind::*;
+        match self.target().kind {
+            RawTracepoint => Operand::Reg(self.context_word(number)),
+            Fentry | Fexit => Operand::Reg(self.context_word_as_number(number)),
+            _ => match ARGUMENTS.get(number as usize) {
+                Some(name) => self.register(name),
+                None => self.stack_argument(number - ARGUMENTS.len() as u32),
+            },
+        }
+    }
+
+    /// Arguments beyond those in registers lie above the return address.
+    fn stack_argument(&mut self, number: u32) -> Operand {
+        let Operand::Reg(stack) = self.register(STACK) else {
+            return Operand::Imm(0);
+        };
+        let space = if self.target().kind.is_user() {
+            Space::User
+        } else {
+            Space::Kernel
+        };
+        let offset = (number as i32 + 1) * 8;
+        Operand::Reg(self.load(Mem::Far(stack, offset, space), 8))
+    }
+
+    /// `retval`
+    pub(super) fn retval(&mut self, kind: &Type) -> Operand {
+        let value = match self.target().kind {
+            AttachKind::Fexit => {
+                let signature = self.given.facts.function(&self.target().item);
+                let count = signature.map_or(0, |signature| signature.params.len() as u32);
+                Operand::Reg(self.context_word_as_number(count))
+            }
+            _ => self.register(RESULT),
+        };
+        self.narrowed(value, kind)
+    }
+
+    /// Of a register whose upper bytes may hold anything, those that its type has.
+    pub(super) fn narrowed(&mut self, value: Operand, kind: &Type) -> Operand {
+        let bytes = match kind {
+            Type::Bool => 1,
+            Type::Int { size, .. } | Type::Enum { size, .. } => *size,
+            _ => 8,
+        };
+        match value {
+            Operand::Reg(from) if bytes < 8 => {
+                let to = self.reg();
+                let signed = kind.is_signed();
+                self.op(Op::Extend {
+                    to,
+                    from,
+                    bytes,
+                    signed,
+                });
+                Operand::Reg(to)
+            }
+            other => other,
+        }
+    }
+
+    /// `func`
+    pub(super) fn function_address(&mut self) -> Operand {
+        if self.given.facts.since(5, 15) && !matches!(self.target().kind, AttachKind::Uprobe) {
+            let context = self.context();
+            return Operand::Reg(self.call(Helper::GetFuncIp, vec![Arg::Reg(context)]));
+        }
+        match self.target().kind {
+            AttachKind::Uprobe => self.register(INSTRUCTION),
+            AttachKind::Kprobe => {
+                // The kernel leaves the address behind the breakpoint.
+                let Operand::Reg(address) = self.register(INSTRUCTION) else {
+                    return Operand::Imm(0);
+                };
+                let to = self.reg();
+                self.op(Op::Alu(
+                    Alu::Sub,
+                    to,
+                    Operand::Reg(address),
+                    Operand::Imm(1),
+                ));
+                Operand::Reg(to)
+            }
+            _ => {
+                let span = self.span;
+                self.error(span, "func is known here from Linux 5.15 on");
+                Operand::Imm(0)
+            }
+        }
+    }
+
+    /// The field of a tracepoint, or an argument by its name: a value, or where it lies.
+    pub(super) fn args_field(&mut self, expr: &Expr, name: &str) -> Result<Operand, Mem> {
+        use AttachKind::*;
+        let target = self.target().clone();
+        if target.kind == Tracepoint {
+            let fields = self.given.facts.tracepoint(&target.group, &target.item);
+            let field = fields
+                .ok()
+                .and_then(|fields| fields.iter().find(|field| &*field.name == name).cloned());
+            return match field {
+                Some(field) => self.event_field(&field),
+                None => Ok(Operand::Imm(0)),
+            };
+        }
+        let signature = match target.kind {
+            RawTracepoint => self.given.facts.raw_tracepoint(&target.item),
+            _ => self.given.facts.function(&target.item),
+        };
+        let index = signature.as_ref().and_then(|signature| {
+            signature
+                .params
+                .iter()
+                .position(|(known, _)| **known == *name)
+        });
+        let kind = self.kind(expr);
+        let value = self.argument(index.unwrap_or(0) as u32);
+        Ok(self.narrowed(value, &kind))
+    }
+
+    fn event_field(&mut self, field: &EventField) -> Result<Operand, Mem> {
+        if self.given.start.kind == ProgramKind::RawTracepoint {
+            return Ok(self.syscall_field(field));
+        }
+        let context = self.context();
+        let place = Mem::At(context, field.offset as i32);
+        if field.data_loc {
+            return Err(self.located(place, context));
+        }
+        if field.kind.is_scalar() {
+            let size = match field.size {
+                size @ (1 | 2 | 4 | 8) => size,
+                _ => 8,
+            };
+            let value = self.load(place, size);
+            return Ok(Operand::Reg(self.extended(
+                value,
+                size,
+                field.kind.is_signed(),
+            )));
+        }
+        // The context itself may only be read by loads of whole fields.
+        Err(Mem::Far(context, field.offset as i32, Space::Kernel))
+    }
+
+    /// `__data_loc`: the low half of the word says where in the event the contents lie.
+    fn located(&mut self, place: Mem, context: Reg) -> Mem {
+        let word = self.load(place, 4);
+        let to = self.reg();
+        self.op(Op::Alu(
+            Alu::And,
+            to,
+            Operand::Reg(word),
+            Operand::Imm(0xffff),
+        ));
+        let address = self.reg();
+        self.op(Op::Alu(
+            Alu::Add,
+            address,
+            Operand::Reg(context),
+            Operand::Reg(to),
+        ));
+        Mem::Far(address, 0, Space::Kernel)
+    }
+
+    /// A field of a system call's tracepoint, where the program is at that of all calls.
+    fn syscall_field(&mut self, field: &EventField) -> Operand {
+        let enter = self
+            .given
+            .start
+            .syscalls
+            .as_ref()
+            .is_some_and(|one| one.enter);
+        let value = if field.offset < SYSCALL_FIRST_ARGUMENT {
+            self.syscall_number_of_place(enter)
+        } else if enter {
+            let index = ((field.offset - SYSCALL_FIRST_ARGUMENT) / 8) as usize;
+            let name = SYSCALL_ARGUMENTS[index.min(SYSCALL_ARGUMENTS.len() - 1)];
+            let registers = self.context_word(0);
+            let offset = self.register_offset(name).unwrap_or(0);
+            self.load(Mem::Far(registers, offset as i32, Space::Kernel), 8)
+        } else {
+            self.context_word(1)
+        };
+        self.narrowed(Operand::Reg(value), &field.kind)
+    }
+
+    fn syscall_number_of_place(&mut self, enter: bool) -> Reg {
+        if enter {
+            return self.context_word(1);
+        }
+        let registers = self.context_word(0);
+        let offset = self.register_offset("orig_ax").unwrap_or(0);
+        self.load(Mem::Far(registers, offset as i32, Space::Kernel), 8)
+    }
+}

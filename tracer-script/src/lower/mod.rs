@@ -1,0 +1,269 @@
+//! From the checked tree to the intermediate form: one program for each unit, its loops' bodies as functions of
+//! their own where the kernel calls them back.
+//!
+//! What a program needs beyond its stack lies in the map of [`crate::program::MapRole::Scratch`]: an area for
+//! each program on each CPU, found at the program's start.
+
+mod aggregate;
+mod args;
+mod build;
+mod call;
+mod expr;
+mod loops;
+mod map;
+mod memory;
+mod operator;
+mod output;
+mod piece;
+mod prologue;
+mod shared;
+mod stack;
+mod stmt;
+mod string;
+mod value;
+
+use std::collections::HashMap;
+
+use crate::{
+    ast::{Expr, ExprId, Script},
+    check::{Checked, Env, Params, Unit},
+    config::Config,
+    diagnostic::{Diagnostics, Span},
+    facts::Facts,
+    ir::{Arg, BlockId, Cond, Function, Helper, Op, Operand, Reg},
+    probe::Target,
+    types::Type,
+};
+
+use build::Builder;
+use memory::Mem;
+use prologue::Entry;
+
+pub(crate) use prologue::{Number, Start, SyscallDispatch};
+pub(crate) use shared::{Shared, maps, ring_bytes, stack_entries};
+
+/// What the lowering of one unit starts from.
+pub(crate) struct Given<'a> {
+    pub(crate) script: &'a Script,
+    pub(crate) unit: &'a Unit,
+    pub(crate) checked: &'a Checked,
+    pub(crate) env: &'a Env,
+    pub(crate) facts: &'a dyn Facts,
+    pub(crate) config: &'a Config,
+    pub(crate) params: &'a Params,
+    pub(crate) start: &'a Start,
+    /// Maps that the script deletes entries of.
+    pub(crate) deleted: &'a std::collections::HashSet<String>,
+}
+
+/// What came of a unit.
+pub(crate) struct Lowered {
+    /// The main function first.
+    pub(crate) functions: Vec<Function>,
+    /// Bytes that it needs outside of its stack.
+    pub(crate) scratch: u32,
+}
+
+/// Lowers a unit; [`None`] where a predicate says that it never does anything.
+pub(crate) fn lower(
+    given: &Given<'_>,
+    shared: &mut Shared,
+    diagnostics: &mut Diagnostics,
+) -> Option<Lowered> {
+    let probe = &given.script.probes[given.unit.probe];
+    if let Some(predicate) = &probe.predicate
+        && given.checked.constants.get(&predicate.id) == Some(&0)
+    {
+        return None;
+    }
+    let mut lower = Lower {
+        given,
+        shared,
+        diagnostics,
+        functions: vec![Builder::new("main", 1)],
+        current: 0,
+        entry: Entry::default(),
+        variables: HashMap::new(),
+        scratch: SCRATCH_HEAD,
+        scratch_max: SCRATCH_HEAD,
+        loops: Vec::new(),
+        known: Vec::new(),
+        span: probe.span,
+    };
+    lower.program(probe);
+    let scratch = lower.scratch_max;
+    let needs_scratch = lower.entry.scratch_used;
+    let functions = lower.functions.into_iter().map(Builder::finish).collect();
+    Some(Lowered {
+        functions,
+        scratch: if needs_scratch { scratch } else { 0 },
+    })
+}
+
+/// The first words of a program's memory: whether it is in use, and whether a loop's body has returned for all.
+const SCRATCH_HEAD: u32 = 16;
+const SCRATCH_BUSY: i32 = 0;
+const SCRATCH_RETURNED: i32 = 8;
+
+/// Where a variable is kept.
+#[derive(Clone, Copy, Debug)]
+enum Variable {
+    /// In a register of the function that declares it.
+    Register(Reg),
+    /// In the program's memory, from here on.
+    Scratch(u32),
+    /// A map's entry that a loop is at.
+    Entry { key: Mem, value: Mem, map: usize },
+}
+
+/// How `break` and `continue` leave a loop.
+#[derive(Clone, Copy, Debug)]
+enum Loop {
+    /// By jumps to these blocks.
+    Inline { next: BlockId, end: BlockId },
+    /// By returning from the body: 0 goes on, 1 ends.
+    Callback,
+}
+
+/// What has been worked out already, and holds for all that follows in the same block and those within.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    PidTgid,
+    UidGid,
+    Task,
+    Cpu,
+}
+
+struct Lower<'a, 'b> {
+    given: &'b Given<'a>,
+    shared: &'b mut Shared,
+    diagnostics: &'b mut Diagnostics,
+    functions: Vec<Builder>,
+    current: usize,
+    entry: Entry,
+    variables: HashMap<usize, Variable>,
+    scratch: u32,
+    scratch_max: u32,
+    loops: Vec<Loop>,
+    known: Vec<(usize, Known, Reg)>,
+    span: Span,
+}
+
+impl Lower<'_, '_> {
+    fn f(&mut self) -> &mut Builder {
+        &mut self.functions[self.current]
+    }
+
+    fn reg(&mut self) -> Reg {
+        self.f().reg()
+    }
+
+    fn op(&mut self, op: Op) {
+        let span = self.span;
+        self.f().op(op, span);
+    }
+
+    fn block(&mut self) -> BlockId {
+        self.f().block()
+    }
+
+    fn jump(&mut self, to: BlockId) {
+        let span = self.span;
+        self.f().jump(to, span);
+    }
+
+    fn branch(&mut self, cond: Cond, left: Operand, right: Operand, then: BlockId, other: BlockId) {
+        let span = self.span;
+        self.f().branch(cond, left, right, then, other, span);
+    }
+
+    fn go_on_at(&mut self, block: BlockId) {
+        self.f().go_on_at(block);
+    }
+
+    /// Calls a helper for its value.
+    fn call(&mut self, helper: Helper, args: Vec<Arg>) -> Reg {
+        let to = self.reg();
+        self.op(Op::Call(Some(to), helper, args));
+        to
+    }
+
+    /// Calls a helper for what it does.
+    fn call_only(&mut self, helper: Helper, args: Vec<Arg>) {
+        self.op(Op::Call(None, helper, args));
+    }
+
+    fn copy(&mut self, value: Operand) -> Reg {
+        let to = self.reg();
+        self.set(to, value);
+        to
+    }
+
+    fn set(&mut self, to: Reg, value: Operand) {
+        match value {
+            Operand::Reg(from) => self.op(Op::Move(to, from)),
+            Operand::Imm(value) => self.op(Op::Const(to, value)),
+        }
+    }
+
+    fn kind(&self, expr: &Expr) -> Type {
+        self.given.checked.types[expr.id as usize].clone()
+    }
+
+    fn constant(&self, id: ExprId) -> Option<i64> {
+        self.given.checked.constants.get(&id).copied()
+    }
+
+    fn target(&self) -> &Target {
+        &self.given.unit.targets[0]
+    }
+
+    fn c_size(&self, kind: &Type) -> u32 {
+        kind.c_size(&self.given.env.sizes(self.given.facts))
+    }
+
+    fn stored_size(&self, kind: &Type) -> u32 {
+        kind.stored_size(&self.given.env.sizes(self.given.facts))
+    }
+
+    fn part_offset(&self, kind: &Type, index: usize) -> u32 {
+        kind.part_offset(index, &self.given.env.sizes(self.given.facts))
+    }
+
+    fn error(&mut self, span: Span, message: impl Into<String>) {
+        self.diagnostics.error(span, message);
+    }
+
+    /// Runs `inner` with what it learns forgotten afterwards: it may not be reached.
+    fn aside<T>(&mut self, inner: impl FnOnce(&mut Self) -> T) -> T {
+        let known = self.known.len();
+        let result = inner(self);
+        self.known.truncate(known);
+        result
+    }
+
+    /// Works a value out once for all of a block.
+    fn once(&mut self, what: Known, helper: Helper) -> Reg {
+        let current = self.current;
+        let found = self
+            .known
+            .iter()
+            .find(|(function, known, _)| *function == current && *known == what);
+        if let Some(&(.., reg)) = found {
+            return reg;
+        }
+        let reg = self.call(helper, Vec::new());
+        self.known.push((current, what, reg));
+        reg
+    }
+
+    /// Runs `inner`, and gives back the room that it took for values on their way.
+    fn temporarily<T>(&mut self, inner: impl FnOnce(&mut Self) -> T) -> T {
+        let scratch = self.scratch;
+        let slots = self.f().slots_taken();
+        let result = inner(self);
+        self.scratch = scratch;
+        self.f().release_slots(slots);
+        result
+    }
+}

@@ -1,0 +1,442 @@
+//! Which programs a script needs: the places that its probes mean, and the cheapest way to each that means the
+//! same.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::{
+    ast::{Expr, ExprKind, Probe, Script, Stmt, StmtKind, visit},
+    check::{Params, Unit},
+    config::{Config, MissingProbes},
+    diagnostic::Diagnostics,
+    facts::{ExpandOptions, Facts},
+    lower::{Number, Start, SyscallDispatch},
+    probe::{AttachKind, Target},
+    program::ProgramKind,
+};
+
+/// A unit and how its program starts.
+#[derive(Clone, Debug)]
+pub(crate) struct Planned {
+    pub(crate) unit: Unit,
+    pub(crate) start: Start,
+    pub(crate) kind: ProgramKind,
+    /// What the program is attached to, where that is not the places themselves.
+    pub(crate) attached: Option<Target>,
+}
+
+/// The plan of a script.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) programs: Vec<Planned>,
+    pub(crate) probe_names: Vec<String>,
+    pub(crate) missing: Vec<String>,
+    /// Areas of memory of all programs together.
+    pub(crate) areas: u32,
+}
+
+/// What the body of a probe uses of the place that it runs at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Uses {
+    args: bool,
+    retval: bool,
+    place: bool,
+    stack: bool,
+    context: bool,
+}
+
+impl Uses {
+    fn of(probe: &Probe) -> Self {
+        let mut uses = Self::default();
+        let mut probe = probe.clone();
+        let mut look = |expr: &mut Expr| {
+            let name = match &expr.kind {
+                ExprKind::Ident(name) => name.as_str(),
+                ExprKind::Call(call) => call.name.as_str(),
+                _ => "",
+            };
+            match name {
+                "args" => uses.args = true,
+                "retval" => uses.retval = true,
+                "probe" => uses.place = true,
+                "kstack" => uses.stack = true,
+                "ctx" | "reg" => uses.context = true,
+                _ => {}
+            }
+            true
+        };
+        if let Some(predicate) = &mut probe.predicate {
+            visit::expr(predicate, &mut look);
+        }
+        visit::stmts(&mut probe.body, &mut look);
+        uses
+    }
+}
+
+/// Programs at the tracepoint of all calls, at most: each runs at every call.
+const SYSCALL_PROGRAMS: usize = 6;
+
+/// Makes the plan.
+pub(crate) fn plan(
+    script: &Script,
+    config: &Config,
+    params: &Params,
+    facts: &dyn Facts,
+    diagnostics: &mut Diagnostics,
+) -> Plan {
+    let mut planner = Planner {
+        facts,
+        plan: Plan::default(),
+        syscall_programs: HashMap::new(),
+    };
+    let options = ExpandOptions {
+        pid: params.pid,
+        allow_unsafe: params.allow_unsafe,
+    };
+    for (index, probe) in script.probes.iter().enumerate() {
+        let targets = planner.expand(probe, config, &options, diagnostics);
+        let uses = Uses::of(probe);
+        planner.probe(index, uses, targets);
+    }
+    let count = planner.plan.probe_names.len() as u64;
+    if count > config.max_probes
+        && let Some(last) = script.probes.last()
+    {
+        diagnostics.error_hint(
+            last.span,
+            format!(
+                "Can't attach to {count} probes because it exceeds the current limit of {}",
+                config.max_probes
+            ),
+            "raise it by the config variable max_probes, or match fewer",
+        );
+    }
+    planner.plan
+}
+
+struct Planner<'a> {
+    facts: &'a dyn Facts,
+    plan: Plan,
+    /// By direction, how many programs look at all system calls.
+    syscall_programs: HashMap<bool, usize>,
+}
+
+impl Planner<'_> {
+    fn expand(
+        &mut self,
+        probe: &Probe,
+        config: &Config,
+        options: &ExpandOptions,
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<Target> {
+        let mut targets = Vec::new();
+        for point in &probe.points {
+            match self.facts.expand(&point.parts, options) {
+                Ok(found) => targets.extend(found),
+                Err(reason) => match config.missing_probes {
+                    MissingProbes::Error => diagnostics.error(point.span, reason),
+                    MissingProbes::Warn => {
+                        diagnostics.warn(point.span, reason.clone());
+                        self.plan.missing.push(reason);
+                    }
+                    MissingProbes::Ignore => self.plan.missing.push(reason),
+                },
+            }
+        }
+        targets
+    }
+
+    /// Groups the places of one probe into programs.
+    fn probe(&mut self, probe: usize, uses: Uses, targets: Vec<Target>) {
+        let mut groups: Vec<(Way, Vec<Target>)> = Vec::new();
+        let wide = targets.len() > SYSCALL_PROGRAMS;
+        for target in targets {
+            let way = self.way(&target, uses, wide);
+            match groups.iter_mut().find(|(other, _)| *other == way) {
+                Some((_, group)) if !self.stands_alone(way, uses) => group.push(target),
+                _ => groups.push((way, vec![target])),
+            }
+        }
+        for (way, targets) in groups {
+            self.program(probe, way, targets);
+        }
+    }
+
+    /// The cheapest way to a place that shows the program what it uses.
+    fn way(&self, target: &Target, uses: Uses, wide: bool) -> Way {
+        use AttachKind::*;
+        match target.kind {
+            Begin | End | SelfSignal | Interval | Test | Bench => Way::OnRequest,
+            RawTracepoint => Way::RawTracepoint,
+            Tracepoint => self.tracepoint_way(target, uses, wide),
+            Kprobe | Kretprobe => Way::Kprobe {
+                on_return: target.kind == Kretprobe,
+                plain: target.offset == 0 && !target.item.is_empty() && target.group.is_empty(),
+            },
+            Uprobe | Uretprobe | Usdt => Way::Uprobe {
+                on_return: target.kind == Uretprobe,
+            },
+            Fentry | Fexit => Way::Fentry {
+                on_return: target.kind == Fexit,
+            },
+            Profile | Software | Hardware | Watchpoint => Way::PerfEvent,
+            Iter => Way::Iter,
+        }
+    }
+
+    /// A tracepoint's raw form costs less, both at each event and when it is detached. From Linux 6.19 on a task
+    /// may be preempted in it, and events of others are then left out: there it is not taken.
+    fn tracepoint_way(&self, target: &Target, uses: Uses, wide: bool) -> Way {
+        if self.facts.since(6, 19) || uses.stack || uses.context {
+            return Way::Tracepoint;
+        }
+        if let Some((enter, call)) = self.syscall(target) {
+            let programs = self.syscall_programs.get(&enter).copied().unwrap_or(0);
+            if wide && uses.args || programs >= SYSCALL_PROGRAMS {
+                return Way::Tracepoint;
+            }
+            let _ = call;
+            return Way::Syscalls { enter };
+        }
+        if uses.args || target.group == "syscalls" {
+            return Way::Tracepoint;
+        }
+        match self.facts.raw_tracepoint(&target.item) {
+            Some(_) => Way::RawTracepoint,
+            None => Way::Tracepoint,
+        }
+    }
+
+    /// The system call that a tracepoint is for, and whether it is at its start.
+    fn syscall(&self, target: &Target) -> Option<(bool, u32)> {
+        if target.group != "syscalls" || !cfg!(target_arch = "x86_64") {
+            return None;
+        }
+        let (enter, name) = match target.item.strip_prefix("sys_enter_") {
+            Some(name) => (true, name),
+            None => (false, target.item.strip_prefix("sys_exit_")?),
+        };
+        self.facts
+            .raw_tracepoint(if enter { "sys_enter" } else { "sys_exit" })?;
+        let call = self.facts.syscall_number(syscall_of(name))?;
+        Some((enter, call))
+    }
+
+    /// True where each place needs a program of its own.
+    fn stands_alone(&self, way: Way, uses: Uses) -> bool {
+        match way {
+            Way::OnRequest | Way::PerfEvent | Way::Iter => true,
+            Way::Fentry { .. } => uses.args || uses.retval || uses.place,
+            Way::Syscalls { .. } => uses.args,
+            Way::RawTracepoint => {
+                uses.args || uses.place && !self.facts.has_cookie(AttachKind::RawTracepoint)
+            }
+            Way::Tracepoint => {
+                uses.args || uses.place && !self.facts.has_cookie(AttachKind::Tracepoint)
+            }
+            Way::Kprobe { .. } => {
+                uses.args || uses.place && !self.facts.has_cookie(AttachKind::Kprobe)
+            }
+            Way::Uprobe { .. } => uses.place && !self.facts.has_cookie(AttachKind::Uprobe),
+        }
+    }
+
+    fn program(&mut self, probe: usize, way: Way, targets: Vec<Target>) {
+        let first = self.plan.probe_names.len() as u32;
+        let names = targets.iter().map(|target| target.name.clone());
+        self.plan.probe_names.extend(names);
+        let syscalls = self.dispatch(way, &targets, first);
+        let number = match (&syscalls, targets.as_slice()) {
+            (Some(_), _) => Number::Syscall,
+            (None, [_]) => Number::Only(first),
+            _ => Number::Cookie,
+        };
+        let kind = self.kind(way, &targets);
+        let start = Start {
+            first_area: self.plan.areas,
+            kind,
+            number,
+            syscalls,
+            exclusive: self.is_exclusive(kind, targets.len()),
+        };
+        self.plan.areas += start.areas() * self.facts.cpus();
+        let attached = match way {
+            Way::Syscalls { enter } => {
+                *self.syscall_programs.entry(enter).or_default() += 1;
+                Some(all_calls(enter))
+            }
+            _ => None,
+        };
+        self.plan.programs.push(Planned {
+            unit: Unit { probe, targets },
+            start,
+            kind,
+            attached,
+        });
+    }
+
+    fn dispatch(&self, way: Way, targets: &[Target], first: u32) -> Option<SyscallDispatch> {
+        let Way::Syscalls { enter } = way else {
+            return None;
+        };
+        let calls = targets.iter().zip(first..).filter_map(|(target, place)| {
+            let (_, call) = self.syscall(target)?;
+            Some((call, place))
+        });
+        Some(SyscallDispatch {
+            enter,
+            calls: calls.collect(),
+        })
+    }
+
+    fn kind(&self, way: Way, targets: &[Target]) -> ProgramKind {
+        let several = targets.len() > 1;
+        match way {
+            Way::OnRequest => ProgramKind::OnRequest,
+            Way::RawTracepoint | Way::Syscalls { .. } => ProgramKind::RawTracepoint,
+            Way::Tracepoint => ProgramKind::Tracepoint,
+            Way::Kprobe { on_return, plain } => {
+                if several && plain && self.facts.has_multi(AttachKind::Kprobe) {
+                    ProgramKind::KprobeMulti { on_return }
+                } else {
+                    ProgramKind::Kprobe { on_return }
+                }
+            }
+            Way::Uprobe { on_return } => {
+                if several && self.facts.has_multi(AttachKind::Uprobe) {
+                    ProgramKind::UprobeMulti { on_return }
+                } else {
+                    ProgramKind::Uprobe { on_return }
+                }
+            }
+            Way::Fentry { on_return } => ProgramKind::Fentry { on_return },
+            Way::PerfEvent => ProgramKind::PerfEvent,
+            Way::Iter => ProgramKind::Iter,
+        }
+    }
+
+    /// Whether the kernel keeps a program from running where it is at work already on that CPU: programs on perf
+    /// events and kprobes never (`bpf_prog_active`), raw tracepoints and trampolines from 6.1 on (`prog->active`),
+    /// user probes not since they may sleep, 5.19.
+    fn is_exclusive(&self, kind: ProgramKind, places: usize) -> bool {
+        match kind {
+            ProgramKind::OnRequest | ProgramKind::PerfEvent | ProgramKind::Iter => true,
+            ProgramKind::Tracepoint
+            | ProgramKind::Kprobe { .. }
+            | ProgramKind::KprobeMulti { .. } => true,
+            ProgramKind::RawTracepoint => self.facts.since(6, 1),
+            ProgramKind::Fentry { .. } => self.facts.since(6, 1) && places == 1,
+            ProgramKind::Uprobe { .. } | ProgramKind::UprobeMulti { .. } => {
+                !self.facts.since(5, 19)
+            }
+        }
+    }
+}
+
+/// A way to a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    OnRequest,
+    RawTracepoint,
+    /// By the raw tracepoint of all system calls.
+    Syscalls {
+        enter: bool,
+    },
+    Tracepoint,
+    Kprobe {
+        on_return: bool,
+        /// The start of a function, in no module in particular.
+        plain: bool,
+    },
+    Uprobe {
+        on_return: bool,
+    },
+    Fentry {
+        on_return: bool,
+    },
+    PerfEvent,
+    Iter,
+}
+
+/// Some tracepoints bear the name of the kernel's function instead of the call's.
+fn syscall_of(tracepoint: &str) -> &str {
+    match tracepoint {
+        "newstat" => "stat",
+        "newlstat" => "lstat",
+        "newfstat" => "fstat",
+        "newuname" => "uname",
+        "umount" => "umount2",
+        "sendfile64" => "sendfile",
+        other => other,
+    }
+}
+
+fn all_calls(enter: bool) -> Target {
+    let name = if enter { "sys_enter" } else { "sys_exit" };
+    let mut target = Target::new(AttachKind::RawTracepoint, format!("rawtracepoint:{name}"));
+    target.item = name.to_owned();
+    target
+}
+
+/// Maps that the script deletes entries of.
+pub(crate) fn deleted_maps(script: &Script) -> HashSet<String> {
+    let mut deleted = HashSet::new();
+    for probe in &script.probes {
+        let mut body = probe.body.clone();
+        visit::stmts(&mut body, &mut |expr| {
+            if let ExprKind::Call(call) = &expr.kind
+                && call.name == "delete"
+                && let Some(Expr {
+                    kind: ExprKind::Map(name, _),
+                    ..
+                }) = call.args.first()
+            {
+                deleted.insert(name.clone());
+            }
+            true
+        });
+    }
+    deleted
+}
+
+/// How many programs write each map.
+pub(crate) fn writers(script: &Script, plan: &Plan) -> HashMap<String, u32> {
+    let mut writers: HashMap<String, u32> = HashMap::new();
+    for planned in &plan.programs {
+        let mut written = HashSet::new();
+        let mut body = script.probes[planned.unit.probe].body.clone();
+        written_maps(&mut body, &mut written);
+        let programs = match planned.kind {
+            ProgramKind::Fentry { .. } => planned.unit.targets.len() as u32,
+            _ => 1,
+        };
+        for name in written {
+            *writers.entry(name).or_default() += programs;
+        }
+    }
+    writers
+}
+
+fn written_maps(body: &mut [Stmt], written: &mut HashSet<String>) {
+    let mut note = |expr: &Expr| {
+        if let ExprKind::Map(name, _) = &expr.kind {
+            written.insert(name.clone());
+        }
+    };
+    visit::statements(body, &mut |statement| {
+        if let StmtKind::Assign(target, ..) = &statement.kind {
+            note(target);
+        }
+    });
+    let mut in_blocks: Vec<Vec<Stmt>> = Vec::new();
+    visit::stmts(body, &mut |expr| {
+        match &expr.kind {
+            ExprKind::IncDec { target, .. } => note(target),
+            ExprKind::Block(statements, _) => in_blocks.push(statements.clone()),
+            _ => {}
+        }
+        true
+    });
+    for mut statements in in_blocks {
+        written_maps(&mut statements, written);
+    }
+}

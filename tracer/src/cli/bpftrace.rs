@@ -1,0 +1,562 @@
+//! The command line of bpftrace, for a program that is called by that name: its options, its statuses.
+//!
+//! Source: `man 8 bpftrace`.
+
+use std::{env, path::PathBuf, process::ExitCode};
+
+use anyhow::{Context as _, bail};
+
+use super::{common::Format, doctor, script, start_log};
+use crate::script::run::{Failure, Flush, Options};
+
+/// The name that the program has then.
+pub const NAME: &str = "bpftrace";
+
+/// The version of the language.
+const VERSION: &str = "v0.26.0";
+
+/// An option.
+struct Flag {
+    short: Option<char>,
+    long: &'static str,
+    /// What its value is called, where it takes one.
+    value: Option<&'static str>,
+    help: &'static str,
+    effect: Effect,
+}
+
+/// What an option does.
+#[derive(Clone, Copy)]
+enum Effect {
+    /// Sets something; the value is empty where the option takes none.
+    Set(fn(&mut Parsed, String) -> anyhow::Result<()>),
+    /// Nothing that is needed here.
+    Nothing,
+    /// It is refused.
+    Unsupported,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Task {
+    #[default]
+    Run,
+    List,
+    Help,
+    Version,
+    Info,
+}
+
+/// What was typed.
+#[derive(Default)]
+struct Parsed {
+    task: Task,
+    program: Option<String>,
+    format: Format,
+    verbose: bool,
+    escaped: bool,
+    words: Vec<String>,
+    options: Options,
+}
+
+const fn flag(
+    short: Option<char>,
+    long: &'static str,
+    value: Option<&'static str>,
+    help: &'static str,
+    effect: Effect,
+) -> Flag {
+    Flag {
+        short,
+        long,
+        value,
+        help,
+        effect,
+    }
+}
+
+macro_rules! set {
+    ($function:expr) => {
+        Effect::Set($function)
+    };
+}
+
+/// All options.
+const FLAGS: &[Flag] = &[
+    flag(
+        Some('B'),
+        "buffering",
+        Some("MODE"),
+        "when to write: line, full or none",
+        set!(buffering),
+    ),
+    flag(
+        Some('f'),
+        "format",
+        Some("FORMAT"),
+        "how to write: text or json",
+        set!(format),
+    ),
+    flag(
+        Some('o'),
+        "output",
+        Some("FILE"),
+        "write to this file",
+        set!(|parsed, value| {
+            parsed.options.output = Some(PathBuf::from(value));
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('e'),
+        "execute",
+        Some("PROGRAM"),
+        "run this script",
+        set!(|parsed, value| {
+            parsed.program = Some(value);
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('h'),
+        "help",
+        None,
+        "show this",
+        set!(|parsed, _| {
+            parsed.task = Task::Help;
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('I'),
+        "include-dir",
+        Some("DIR"),
+        "taken, and not needed: types come from the running kernel",
+        Effect::Nothing,
+    ),
+    flag(
+        None,
+        "include",
+        Some("FILE"),
+        "taken, and not needed, as -I",
+        Effect::Nothing,
+    ),
+    flag(
+        Some('l'),
+        "list",
+        None,
+        "list what can be traced; a pattern may follow",
+        set!(|parsed, _| {
+            parsed.task = Task::List;
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('p'),
+        "pid",
+        Some("PID"),
+        "only this process; ends with it",
+        set!(pid),
+    ),
+    flag(
+        Some('c'),
+        "cmd",
+        Some("COMMAND"),
+        "run this command, and end with it",
+        set!(|parsed, value| {
+            parsed.options.command = script::command_words(&value)?;
+            Ok(())
+        }),
+    ),
+    flag(
+        None,
+        "unsafe",
+        None,
+        "allow what changes the system",
+        set!(|parsed, _| {
+            parsed.options.params.allow_unsafe = true;
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('q'),
+        "quiet",
+        None,
+        "do not tell that tracing is on",
+        set!(|parsed, _| {
+            parsed.options.quiet = true;
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('v'),
+        "verbose",
+        None,
+        "tell what is done",
+        set!(|parsed, _| {
+            parsed.verbose = true;
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('k'),
+        "warnings",
+        None,
+        "tell of kernel helpers that fail",
+        set!(|parsed, _| {
+            parsed.options.helper_errors = true;
+            Ok(())
+        }),
+    ),
+    flag(
+        None,
+        "no-warnings",
+        None,
+        "do not show warnings of the compiler",
+        set!(|parsed, _| {
+            parsed.options.no_warnings = true;
+            Ok(())
+        }),
+    ),
+    flag(
+        None,
+        "dry-run",
+        None,
+        "load and attach, and end",
+        set!(|parsed, _| {
+            parsed.options.dry_run = true;
+            Ok(())
+        }),
+    ),
+    flag(
+        None,
+        "info",
+        None,
+        "tell what this kernel and machine allow",
+        set!(|parsed, _| {
+            parsed.task = Task::Info;
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('V'),
+        "version",
+        None,
+        "show the version",
+        set!(|parsed, _| {
+            parsed.task = Task::Version;
+            Ok(())
+        }),
+    ),
+    flag(
+        Some('b'),
+        "btf",
+        None,
+        "taken, and not needed: BTF is always used",
+        Effect::Nothing,
+    ),
+    flag(
+        None,
+        "usdt-file-activation",
+        None,
+        "taken, and not needed",
+        Effect::Nothing,
+    ),
+    flag(
+        None,
+        "no-feature",
+        Some("FEATURES"),
+        "taken, and not needed: what the kernel has is found out",
+        Effect::Nothing,
+    ),
+    flag(None, "debuginfo", Some("DIRS"), "", Effect::Unsupported),
+    flag(None, "dwarf-pid", Some("PID"), "", Effect::Unsupported),
+    flag(
+        None,
+        "traceable-functions",
+        Some("FILE"),
+        "",
+        Effect::Unsupported,
+    ),
+    flag(None, "mode", Some("MODE"), "", Effect::Unsupported),
+    flag(None, "test", None, "", Effect::Unsupported),
+    flag(None, "bench", None, "", Effect::Unsupported),
+    flag(None, "fmt", None, "", Effect::Unsupported),
+    flag(None, "probe-filter", Some("REGEX"), "", Effect::Unsupported),
+    flag(None, "verify-llvm-ir", None, "", Effect::Unsupported),
+    flag(Some('d'), "debug", Some("STAGE"), "", Effect::Unsupported),
+    flag(None, "emit-elf", Some("FILE"), "", Effect::Unsupported),
+    flag(None, "emit-llvm", Some("FILE"), "", Effect::Unsupported),
+    flag(None, "aot", Some("FILE"), "", Effect::Unsupported),
+];
+
+fn buffering(parsed: &mut Parsed, value: String) -> anyhow::Result<()> {
+    parsed.options.flush = match value.as_str() {
+        "line" | "none" => Flush::Batch,
+        "full" => Flush::Full,
+        _ => bail!("unknown buffering {value:?}: line, full or none"),
+    };
+    Ok(())
+}
+
+fn format(parsed: &mut Parsed, value: String) -> anyhow::Result<()> {
+    parsed.format = match value.as_str() {
+        "text" => Format::Text,
+        "json" => Format::Json,
+        _ => bail!("unknown format {value:?}: text or json"),
+    };
+    Ok(())
+}
+
+fn pid(parsed: &mut Parsed, value: String) -> anyhow::Result<()> {
+    let pid = value.parse().ok().filter(|&pid| pid > 0);
+    let pid = pid.with_context(|| format!("{value:?} is no process id"))?;
+    parsed.options.params.pid = Some(pid);
+    Ok(())
+}
+
+/// Does what was typed. 1 where the script or the command line is wrong, 255 where it could not be loaded,
+/// attached or run; else what `exit()` gave.
+pub fn main() -> ExitCode {
+    match words().and_then(parse) {
+        Ok(parsed) => perform(parsed),
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("ERROR: {error:#}");
+    ExitCode::from(1)
+}
+
+fn words() -> anyhow::Result<Vec<String>> {
+    let word = |word: std::ffi::OsString| {
+        word.into_string()
+            .map_err(|word| anyhow::anyhow!("{} is not UTF-8", word.display()))
+    };
+    env::args_os().skip(1).map(word).collect()
+}
+
+fn perform(parsed: Parsed) -> ExitCode {
+    start_log(u8::from(parsed.verbose));
+    let done = match parsed.task {
+        Task::Run => return run(parsed),
+        Task::List => script::list(parsed.words.first().map(String::as_str), parsed.verbose),
+        Task::Help => {
+            print!("{}", help());
+            Ok(())
+        }
+        Task::Version => {
+            println!("{}", version());
+            Ok(())
+        }
+        Task::Info => {
+            println!("{}", version());
+            doctor::run(&doctor::Options::default())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn version() -> String {
+    format!("bpftrace {VERSION} (tracer {})", env!("CARGO_PKG_VERSION"))
+}
+
+fn help() -> String {
+    let mut out = String::from(
+        "USAGE:\n    bpftrace [OPTIONS] FILE [PARAMETERS] [-- --NAME=VALUE ...]\n    \
+         bpftrace [OPTIONS] -e 'PROGRAM' [PARAMETERS] [-- --NAME=VALUE ...]\n\nOPTIONS:\n",
+    );
+    let shown = FLAGS
+        .iter()
+        .filter(|flag| !matches!(flag.effect, Effect::Unsupported));
+    for flag in shown {
+        let short = flag
+            .short
+            .map_or("   ".to_owned(), |short| format!("-{short},"));
+        let value = flag.value.unwrap_or_default();
+        let names = format!("{short} --{} {value}", flag.long);
+        out.push_str(&format!("    {names:<32} {}\n", flag.help));
+    }
+    out
+}
+
+fn run(parsed: Parsed) -> ExitCode {
+    let Parsed {
+        program,
+        format,
+        escaped,
+        mut words,
+        mut options,
+        ..
+    } = parsed;
+    match script::source(program, &mut words) {
+        Ok(source) => {
+            options.source = source.text;
+            options.file = source.name;
+        }
+        Err(error) => return fail(&error),
+    }
+    let given = script::params(words, escaped);
+    options.params.positional = given.positional;
+    options.params.named = given.named;
+    options.environment = script::environment();
+    options.notify = script::notify();
+    match script::launch(&options, format) {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => {
+            eprint!("{}", failure.text());
+            ExitCode::from(match failure {
+                Failure::Script(_) => 1,
+                Failure::Run(_) => 255,
+            })
+        }
+    }
+}
+
+/// Options end at the first word that is none, and at `--`.
+fn parse(words: Vec<String>) -> anyhow::Result<Parsed> {
+    let mut parsed = Parsed::default();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        if word == "--" {
+            parsed.escaped = true;
+            break;
+        }
+        match word.strip_prefix("--") {
+            Some(long) => parse_long(&mut parsed, long, &mut words)?,
+            None if word.starts_with('-') && word != "-" => {
+                parse_short(&mut parsed, &word[1..], &mut words)?;
+            }
+            None => {
+                parsed.words.push(word);
+                break;
+            }
+        }
+    }
+    parsed.words.extend(words);
+    if parsed.options.params.pid.is_some() && !parsed.options.command.is_empty() {
+        bail!("-p and -c exclude each other: a process, or a command to be started");
+    }
+    Ok(parsed)
+}
+
+fn parse_long(
+    parsed: &mut Parsed,
+    word: &str,
+    rest: &mut impl Iterator<Item = String>,
+) -> anyhow::Result<()> {
+    let (name, given) = match word.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (word, None),
+    };
+    let flag = FLAGS.iter().find(|flag| flag.long == name);
+    let flag = flag.with_context(|| format!("unknown option --{name}; see --help"))?;
+    let value = match (flag.value, given) {
+        (None, Some(_)) => bail!("--{name} takes no value"),
+        (None, None) => String::new(),
+        (Some(_), Some(given)) => given,
+        (Some(what), None) => rest
+            .next()
+            .with_context(|| format!("--{name} needs a value: {what}"))?,
+    };
+    apply(parsed, flag, value)
+}
+
+/// Several may stand behind one dash; the value of the last may follow at once or as the next word.
+fn parse_short(
+    parsed: &mut Parsed,
+    word: &str,
+    rest: &mut impl Iterator<Item = String>,
+) -> anyhow::Result<()> {
+    for (at, letter) in word.char_indices() {
+        let flag = FLAGS.iter().find(|flag| flag.short == Some(letter));
+        let flag = flag.with_context(|| format!("unknown option -{letter}; see --help"))?;
+        let Some(what) = flag.value else {
+            apply(parsed, flag, String::new())?;
+            continue;
+        };
+        let value = match &word[at + letter.len_utf8()..] {
+            "" => rest
+                .next()
+                .with_context(|| format!("-{letter} needs a value: {what}"))?,
+            value => value.to_owned(),
+        };
+        return apply(parsed, flag, value);
+    }
+    Ok(())
+}
+
+fn apply(parsed: &mut Parsed, flag: &Flag, value: String) -> anyhow::Result<()> {
+    match flag.effect {
+        Effect::Set(set) => set(parsed, value),
+        Effect::Nothing => Ok(()),
+        Effect::Unsupported => bail!("--{} is not supported by tracer", flag.long),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &[&str]) -> Result<Parsed, String> {
+        parse(words.iter().map(|&word| word.to_owned()).collect())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn options_end_at_the_first_file() {
+        let parsed = parsed(&["-vq", "-fjson", "--output=x", "a.bt", "-v", "--", "--n=1"]);
+        let parsed = parsed.expect("they are known");
+        assert!(parsed.verbose && parsed.options.quiet && !parsed.escaped);
+        assert_eq!(parsed.format, Format::Json);
+        assert_eq!(parsed.options.output, Some(PathBuf::from("x")));
+        assert_eq!(parsed.words, ["a.bt", "-v", "--", "--n=1"]);
+    }
+
+    #[test]
+    fn a_program_leaves_the_words_to_its_parameters() {
+        let parsed = parsed(&["-e", "BEGIN {}", "-p", "7", "--", "1"]).expect("they are known");
+        assert_eq!(parsed.program.as_deref(), Some("BEGIN {}"));
+        assert_eq!(parsed.options.params.pid, Some(7));
+        assert_eq!((parsed.words, parsed.escaped), (vec!["1".to_owned()], true));
+    }
+
+    #[test]
+    fn the_task_may_be_another() {
+        let task = |words: &[&str]| parsed(words).map(|parsed| parsed.task);
+        assert_eq!(task(&["-lv", "struct x"]), Ok(Task::List));
+        assert_eq!(task(&["--version"]), Ok(Task::Version));
+        assert_eq!(task(&["--info"]), Ok(Task::Info));
+        assert_eq!(task(&["-h"]), Ok(Task::Help));
+        assert_eq!(task(&["-"]), Ok(Task::Run));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for (words, expected) in [
+            (&["--bogus"][..], "unknown option --bogus; see --help"),
+            (&["-z"], "unknown option -z; see --help"),
+            (&["-e"], "-e needs a value: PROGRAM"),
+            (&["--pid"], "--pid needs a value: PID"),
+            (&["-p", "0"], "\"0\" is no process id"),
+            (&["-p", "x"], "\"x\" is no process id"),
+            (&["--quiet=1"], "--quiet takes no value"),
+            (&["-f", "xml"], "unknown format \"xml\": text or json"),
+            (&["-B", "x"], "unknown buffering \"x\": line, full or none"),
+            (
+                &["--emit-elf", "x"],
+                "--emit-elf is not supported by tracer",
+            ),
+            (
+                &["-p1", "-c", "true"],
+                "-p and -c exclude each other: a process, or a command to be started",
+            ),
+        ] {
+            assert_eq!(parsed(words).err().as_deref(), Some(expected), "{words:?}");
+        }
+    }
+}

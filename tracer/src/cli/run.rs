@@ -1,0 +1,188 @@
+//! `tracer run`: scripts in the language of bpftrace.
+
+use std::{env, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+use super::{common::Format, parse, script};
+use crate::script::run;
+
+/// When output is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Buffering {
+    /// As it comes
+    #[default]
+    Line,
+    /// When enough has been gathered
+    Full,
+    /// As it comes
+    None,
+}
+
+/// What of the compiler's work can be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    /// The instructions of each program
+    Code,
+}
+
+/// Flags of `run`.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// The script itself, in place of a file
+    #[arg(short, long, value_name = "PROGRAM")]
+    execute: Option<String>,
+
+    /// List what can be traced, or with -v 'struct X', types; a pattern may follow
+    #[arg(short, long)]
+    list: bool,
+
+    /// Only this process; ends with it
+    #[arg(short, long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    pid: Option<u32>,
+
+    /// Run this command once tracing is on, and end with it
+    #[arg(short, long, value_name = "COMMAND", conflicts_with = "pid")]
+    command: Option<String>,
+
+    /// Print all maps every so many seconds
+    #[arg(short, long, value_name = "SECONDS", value_parser = parse::seconds)]
+    interval: Option<Duration>,
+
+    /// Stop after so many seconds
+    #[arg(short, long, value_name = "SECONDS", value_parser = parse::seconds)]
+    duration: Option<Duration>,
+
+    /// How to write: for people, or one JSON object a line
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    format: Format,
+
+    /// Write to this file
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// When to write
+    #[arg(short = 'B', value_name = "MODE", value_enum, default_value_t)]
+    buffering: Buffering,
+
+    /// Do not tell that tracing is on
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// Allow what changes the system: system(), signal(), override(), write_user()
+    #[arg(long = "unsafe")]
+    allow_unsafe: bool,
+
+    /// Tell of kernel helpers that fail
+    #[arg(short = 'k', long)]
+    warnings: bool,
+
+    /// Do not show warnings of the compiler
+    #[arg(long)]
+    no_warnings: bool,
+
+    /// Load and attach, and end
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Print what the compiler made, and end
+    #[arg(long, value_name = "STAGE", value_enum)]
+    dump: Option<Stage>,
+
+    /// Taken, and not needed: types come from the running kernel
+    #[arg(short = 'I', value_name = "FOLDER")]
+    include_folder: Vec<PathBuf>,
+
+    /// Taken, and not needed: types come from the running kernel
+    #[arg(long, value_name = "FILE")]
+    include: Vec<PathBuf>,
+
+    /// Tell what is done; twice, in detail
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// The script's file (- for standard input), unless -e gives it, and its parameters $1...; behind --
+    /// parameters with names, --NAME=VALUE
+    #[arg(
+        value_name = "FILE|PARAMETER",
+        trailing_var_arg = true,
+        required_unless_present_any = ["execute", "list"]
+    )]
+    words: Vec<String>,
+}
+
+/// Runs the script, and gives back the status to exit with: that of `exit()`, 1 where it cannot be run.
+pub fn run(options: Options) -> anyhow::Result<u8> {
+    if options.list {
+        let pattern = options.words.first().map(String::as_str);
+        return script::list(pattern, options.verbose > 0).map(|()| 0);
+    }
+    let format = options.format;
+    let options = engine_options(options)?;
+    match script::launch(&options, format) {
+        Ok(status) => Ok(status),
+        Err(failure) => {
+            eprint!("{}", failure.text());
+            Ok(1)
+        }
+    }
+}
+
+fn engine_options(options: Options) -> anyhow::Result<run::Options> {
+    let Options {
+        execute,
+        list: _,
+        pid,
+        command,
+        interval,
+        duration,
+        format: _,
+        output,
+        buffering,
+        quiet,
+        allow_unsafe,
+        warnings,
+        no_warnings,
+        dry_run,
+        dump,
+        include_folder: _,
+        include: _,
+        verbose: _,
+        mut words,
+    } = options;
+    let escaped = is_behind_dashes(&words);
+    let source = script::source(execute, &mut words)?;
+    let mut params = script::params(words, escaped);
+    params.allow_unsafe = allow_unsafe;
+    params.pid = pid;
+    Ok(run::Options {
+        source: source.text,
+        file: source.name,
+        params,
+        environment: script::environment(),
+        command: match command {
+            Some(command) => script::command_words(&command)?,
+            None => Vec::new(),
+        },
+        duration,
+        interval,
+        output,
+        flush: match buffering {
+            Buffering::Line | Buffering::None => run::Flush::Batch,
+            Buffering::Full => run::Flush::Full,
+        },
+        quiet,
+        helper_errors: warnings,
+        no_warnings,
+        dry_run,
+        dump: dump.map(|Stage::Code| run::Dump::Code),
+        notify: script::notify(),
+    })
+}
+
+/// Whether `--` stands right before the words, which are the last on the command line: the parser takes it away
+/// there, and leaves it anywhere behind.
+fn is_behind_dashes(words: &[String]) -> bool {
+    let before = env::args_os().rev().nth(words.len());
+    !words.is_empty() && before.is_some_and(|word| word == "--")
+}

@@ -1,0 +1,170 @@
+//! `uprobe` and `uretprobe`: functions of programs and libraries.
+
+use std::path::{Path, PathBuf};
+
+use tracer_script::probe::Target;
+
+use super::{Point, did_you_mean, is_pattern, near, number};
+use crate::{
+    glob::Glob,
+    kernel::symbols::{self, UserFunction},
+};
+
+/// `group` is the file, `item` the function, empty where an address is given; `offset` the place in the file.
+pub(super) fn expand(point: &Point<'_>) -> Result<Vec<Target>, String> {
+    if !point.facts.kernel.has_uprobes() {
+        return Err(format!(
+            "cannot attach to {}: this kernel was built without uprobes (CONFIG_UPROBES)",
+            point.name()
+        ));
+    }
+    let kind = point.kind.name();
+    let (binary, place) = match point.rest.as_slice() {
+        [binary, place] if !binary.is_empty() && !place.is_empty() => (*binary, *place),
+        [_, "cpp", _] => {
+            return Err(format!(
+                "{}: names of C++ are not taken apart yet: give the mangled name, as `nm` shows it",
+                point.name()
+            ));
+        }
+        _ => {
+            return Err(point.misshapen(&format!(
+                "{kind}:BINARY:FUNCTION, {kind}:BINARY:FUNCTION+OFFSET or {kind}:BINARY:ADDRESS"
+            )));
+        }
+    };
+    if binary.contains('/') && is_pattern(binary) {
+        return in_files(point, binary, place);
+    }
+    let path = symbols::find_binary(binary, point.options.pid)
+        .map_err(|error| format!("cannot attach to {}: {error:#}", point.name()))?;
+    // A short name is shown as the file that it means.
+    let shown = if binary.contains('/') {
+        binary.to_owned()
+    } else {
+        path.display().to_string()
+    };
+    in_file(point, &path, &shown, place)
+}
+
+/// The same in each of the files that match: those that are no programs, or lack the function, are passed over.
+fn in_files(point: &Point<'_>, pattern: &str, place: &str) -> Result<Vec<Target>, String> {
+    let paths = symbols::matching_files(pattern, point.options.pid);
+    let found: Vec<Target> = paths
+        .iter()
+        .filter_map(|path| in_file(point, path, &path.display().to_string(), place).ok())
+        .flatten()
+        .collect();
+    match (found.is_empty(), paths.len()) {
+        (false, _) => Ok(found),
+        (true, 0) => Err(format!("No file matches {pattern}")),
+        (true, files) => Err(format!(
+            "No function matches {}: none of the {files} files has one",
+            point.name()
+        )),
+    }
+}
+
+fn in_file(
+    point: &Point<'_>,
+    path: &Path,
+    shown: &str,
+    place: &str,
+) -> Result<Vec<Target>, String> {
+    let failed = |reason: String| format!("cannot attach to {}: {reason}", point.name());
+    if let Some(address) = number(place) {
+        let offset = symbols::offset_of_address(path, address)
+            .map_err(|error| failed(format!("{}: {error:#}", path.display())))?;
+        let offset = offset
+            .ok_or_else(|| failed(format!("{} has nothing at {address:#x}", path.display())))?;
+        return Ok(vec![target(point, path, [shown, place], "", offset)]);
+    }
+    let (function, behind) = split_offset(point, place)?;
+    let found = symbols::functions(path, &Glob::new(function))
+        .map_err(|error| failed(format!("{}: {error:#}", path.display())))?;
+    if found.is_empty() && is_pattern(function) {
+        return Err(failed("no function matches".to_owned()));
+    }
+    if found.is_empty() {
+        return Err(failed(missing(path, function)));
+    }
+    if behind != 0 && found.len() > 1 {
+        return Err(failed("an offset needs one function".to_owned()));
+    }
+    let targets = found.into_iter().map(|UserFunction { name, offset }| {
+        let item = if is_pattern(function) {
+            name.as_str()
+        } else {
+            function
+        };
+        let written = if behind == 0 { item } else { place };
+        target(point, path, [shown, written], item, offset + behind)
+    });
+    Ok(targets.collect())
+}
+
+fn split_offset<'a>(point: &Point<'_>, place: &'a str) -> Result<(&'a str, u64), String> {
+    let Some((function, offset)) = place.rsplit_once('+') else {
+        return Ok((place, 0));
+    };
+    // `operator+` is a name.
+    let Some(offset) = number(offset) else {
+        return Ok((place, 0));
+    };
+    if point.kind.is_return() {
+        return Err(format!(
+            "{}: a function returns from wherever it does: {} takes no offset",
+            point.name(),
+            point.kind.name()
+        ));
+    }
+    Ok((function, offset))
+}
+
+fn target(
+    point: &Point<'_>,
+    path: &Path,
+    written: [&str; 2],
+    function: &str,
+    offset: u64,
+) -> Target {
+    Target {
+        group: path.display().to_string(),
+        item: function.to_owned(),
+        offset,
+        pid: point.options.pid,
+        ..Target::new(point.kind, point.name_of(&written))
+    }
+}
+
+fn missing(path: &Path, function: &str) -> String {
+    let known = symbols::functions(path, &Glob::new("*")).unwrap_or_default();
+    let names = known.iter().map(|found| found.name.as_str());
+    let hint = did_you_mean(near(function, names));
+    format!("{} has no function {function}{hint}", path.display())
+}
+
+/// Files and functions that match a search, for listing: shown, and by name.
+pub(crate) fn functions_of(
+    binary: &str,
+    pattern: &str,
+    pid: Option<u32>,
+) -> anyhow::Result<Vec<(PathBuf, String)>> {
+    let paths = if binary.contains('/') && is_pattern(binary) {
+        symbols::matching_files(binary, pid)
+    } else {
+        vec![symbols::find_binary(binary, pid)?]
+    };
+    let mut found = Vec::new();
+    for path in paths {
+        match symbols::functions(&path, &Glob::new(pattern)) {
+            Ok(functions) => {
+                found.extend(functions.into_iter().map(|one| (path.clone(), one.name)));
+            }
+            // Of many files some are no programs.
+            Err(error) if is_pattern(binary) => log::debug!("{}: {error:#}", path.display()),
+            Err(error) => return Err(error.context(path.display().to_string())),
+        }
+    }
+    Ok(found)
+}

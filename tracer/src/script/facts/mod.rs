@@ -1,0 +1,309 @@
+//! What the compiler asks of the kernel, answered by the running one.
+//!
+//! Each question costs well under a millisecond, and is asked of the kernel once: types are found in its mapped
+//! BTF, and no table of all of them is made. What a module alone knows is looked for where the kernel itself
+//! does not have it.
+
+mod c_text;
+mod event;
+mod expand;
+pub mod list;
+mod machine;
+mod types;
+
+use std::{cell::RefCell, collections::HashMap, hash::Hash, rc::Rc};
+
+use anyhow::{Context as _, anyhow};
+use tracer_script::{
+    facts::{EventField, ExpandOptions, Facts, Signature, Struct},
+    probe::{AttachKind, Target},
+    types::Type,
+};
+
+use self::types::{Types, anonymous_id};
+use crate::kernel::{
+    Kernel,
+    btf::{Btf, Layers, Modules},
+    cpus,
+};
+
+/// Answers that were given before.
+type Cache<K, V> = RefCell<HashMap<K, V>>;
+
+/// The fields of an event, or why they are not known.
+type Event = Result<Rc<Vec<EventField>>, String>;
+
+/// An enumeration and its enumerators.
+type Enumeration = (Type, Vec<(String, i64)>);
+
+/// The running kernel, as the compiler sees it.
+pub struct KernelFacts<'a> {
+    kernel: &'a Kernel,
+    modules: Modules,
+    cpus: u32,
+    structs: Cache<String, Option<Rc<Struct>>>,
+    typedefs: Cache<String, Option<Type>>,
+    enums: Cache<String, Option<Enumeration>>,
+    enumerators: Cache<String, Option<(i64, Type)>>,
+    functions: Cache<String, Option<Rc<Signature>>>,
+    raw_tracepoints: Cache<String, Option<Rc<Signature>>>,
+    tracepoints: Cache<(String, String), Event>,
+}
+
+impl<'a> KernelFacts<'a> {
+    /// Looks at the running kernel. The error says that it could not be told how many CPUs there are.
+    pub fn new(kernel: &'a Kernel) -> anyhow::Result<Self> {
+        let cpus = cpus::possible().context("cannot tell how many CPUs there may be")?;
+        Ok(Self {
+            kernel,
+            modules: Modules::default(),
+            cpus: u32::try_from(cpus)?,
+            structs: Cache::default(),
+            typedefs: Cache::default(),
+            enums: Cache::default(),
+            enumerators: Cache::default(),
+            functions: Cache::default(),
+            raw_tracepoints: Cache::default(),
+            tracepoints: Cache::default(),
+        })
+    }
+
+    /// Where `fentry` and `fexit` attach: the id of a function's type, and the module whose BTF has it, [`None`]
+    /// for the kernel itself. `module` is empty for any of them, `vmlinux` for the kernel.
+    ///
+    /// The error says that no such function is known to BTF.
+    pub fn fentry_target(
+        &self,
+        module: &str,
+        function: &str,
+    ) -> anyhow::Result<(Option<String>, u32)> {
+        let kernel = self.kernel.btf()?;
+        if matches!(module, "" | "vmlinux")
+            && let Some(id) = Layers::new(kernel, None).find_function(function)
+        {
+            return Ok((None, id));
+        }
+        for name in self.modules.names()? {
+            if !module.is_empty() && module != name {
+                continue;
+            }
+            let Some(btf) = self.modules.get(name, kernel)? else {
+                continue;
+            };
+            if let Some(id) = Layers::new(kernel, Some(&btf)).find_function(function) {
+                return Ok((Some(name.clone()), id));
+            }
+        }
+        Err(match module {
+            "" => anyhow!("the kernel's type information (BTF) has no function {function}"),
+            module => anyhow!("the type information (BTF) of {module} has no function {function}"),
+        })
+    }
+
+    /// The kernel's own types; [`None`] where it offers none, which is logged.
+    fn btf(&self) -> Option<&Btf> {
+        match self.kernel.btf() {
+            Ok(btf) => Some(btf),
+            Err(error) => {
+                log::warn!("{error:#}");
+                None
+            }
+        }
+    }
+
+    /// Looks among the kernel's types, and where it has none such, among its modules'.
+    fn search<T>(&self, look: impl Fn(Types<'_>) -> Option<T>) -> Option<T> {
+        self.in_kernel(&look).or_else(|| self.in_modules(&look))
+    }
+
+    fn in_kernel<T>(&self, look: impl Fn(Types<'_>) -> Option<T>) -> Option<T> {
+        look(Types {
+            layers: Layers::new(self.btf()?, None),
+            module: "",
+        })
+    }
+
+    fn in_modules<T>(&self, look: impl Fn(Types<'_>) -> Option<T>) -> Option<T> {
+        let names = match self.modules.names() {
+            Ok(names) => names,
+            Err(error) => {
+                log::warn!("{error}");
+                return None;
+            }
+        };
+        names.iter().find_map(|name| self.in_module(name, &look))
+    }
+
+    /// Looks among the types of one module; empty for the kernel itself.
+    fn in_module<T>(&self, name: &str, look: impl Fn(Types<'_>) -> Option<T>) -> Option<T> {
+        if name.is_empty() {
+            return self.in_kernel(look);
+        }
+        let kernel = self.btf()?;
+        match self.modules.get(name, kernel) {
+            Ok(btf) => look(Types {
+                layers: Layers::new(kernel, Some(&*btf?)),
+                module: name,
+            }),
+            Err(error) => {
+                log::warn!("{error}");
+                None
+            }
+        }
+    }
+
+    fn find_structure(&self, key: &str) -> Option<Struct> {
+        let (keyword, name) = key.split_once(' ')?;
+        let union = match keyword {
+            "struct" => false,
+            "union" => true,
+            _ => return None,
+        };
+        if let Some((id, module)) = anonymous_id(name) {
+            return self.in_module(module, |types| types.structure(id));
+        }
+        self.search(|types| types.structure(types.layers.find_struct(name, union)?))
+    }
+
+    fn find_typedef(&self, name: &str) -> Option<Type> {
+        let look = |types: Types<'_>| Some(types.kind(types.layers.find_typedef(name)?));
+        let of_other_kind = |types: Types<'_>| {
+            let structs = [false, true].map(|union| types.layers.find_struct(name, union));
+            structs
+                .into_iter()
+                .flatten()
+                .next()
+                .or_else(|| types.layers.find_enum(name))
+        };
+        if let Some(found) = self.in_kernel(look) {
+            return Some(found);
+        }
+        // `(task_struct *)x` is read as `(struct task_struct *)x`: no module is asked for what the kernel has.
+        if self.in_kernel(of_other_kind).is_some() {
+            return None;
+        }
+        self.in_modules(look)
+    }
+
+    fn find_enumeration(&self, name: &str) -> Option<Enumeration> {
+        if let Some((id, module)) = anonymous_id(name) {
+            return self.in_module(module, |types| types.enumeration(id));
+        }
+        self.search(|types| types.enumeration(types.layers.find_enum(name)?))
+    }
+}
+
+/// The answer that was given before, or that is found.
+fn remember<K, V>(cache: &Cache<K, V>, key: K, find: impl FnOnce(&K) -> V) -> V
+where
+    K: Eq + Hash,
+    V: Clone,
+{
+    if let Some(known) = cache.borrow().get(&key) {
+        return known.clone();
+    }
+    let found = find(&key);
+    cache.borrow_mut().insert(key, found.clone());
+    found
+}
+
+impl Facts for KernelFacts<'_> {
+    fn structure(&self, key: &str) -> Option<Rc<Struct>> {
+        remember(&self.structs, key.to_owned(), |key| {
+            self.find_structure(key).map(Rc::new)
+        })
+    }
+
+    fn typedef(&self, name: &str) -> Option<Type> {
+        remember(&self.typedefs, name.to_owned(), |name| {
+            self.find_typedef(name)
+        })
+    }
+
+    fn enumeration(&self, name: &str) -> Option<Enumeration> {
+        remember(&self.enums, name.to_owned(), |name| {
+            self.find_enumeration(name)
+        })
+    }
+
+    fn enumerator(&self, name: &str) -> Option<(i64, Type)> {
+        remember(&self.enumerators, name.to_owned(), |name| {
+            self.search(|types| {
+                let (id, value) = types.layers.find_enumerator(name)?;
+                Some((value, types.kind(id)))
+            })
+        })
+    }
+
+    fn function(&self, name: &str) -> Option<Rc<Signature>> {
+        remember(&self.functions, name.to_owned(), |name| {
+            let found = self.search(|types| types.signature(types.layers.find_function(name)?));
+            found.map(Rc::new)
+        })
+    }
+
+    fn raw_tracepoint(&self, name: &str) -> Option<Rc<Signature>> {
+        remember(&self.raw_tracepoints, name.to_owned(), |name| {
+            self.search(|types| types.raw_tracepoint(name)).map(Rc::new)
+        })
+    }
+
+    fn tracepoint(&self, category: &str, name: &str) -> Event {
+        let key = (category.to_owned(), name.to_owned());
+        remember(&self.tracepoints, key, |(category, name)| {
+            event::fields(self, self.kernel, category, name).map(Rc::new)
+        })
+    }
+
+    fn kernel_symbol(&self, name: &str) -> Option<u64> {
+        machine::kernel_symbol(name)
+    }
+
+    fn user_symbol(&self, path: &str, name: &str) -> Option<u64> {
+        machine::user_symbol(path, name)
+    }
+
+    fn cgroup_id(&self, path: &str) -> Option<u64> {
+        machine::cgroup_id(path)
+    }
+
+    fn expand(&self, parts: &[String], options: &ExpandOptions) -> Result<Vec<Target>, String> {
+        expand::expand(self, parts, options)
+    }
+
+    fn syscall_number(&self, name: &str) -> Option<u32> {
+        machine::syscall_number(name)
+    }
+
+    fn has_multi(&self, kind: AttachKind) -> bool {
+        machine::has_multi(self.kernel, kind)
+    }
+
+    fn since(&self, major: u32, minor: u32) -> bool {
+        self.kernel.since(major, minor)
+    }
+
+    fn kfunc(&self, name: &str) -> Option<u32> {
+        self.in_kernel(|types| {
+            let id = types.layers.find_function(name)?;
+            // Where nothing is marked, the verifier has the last word.
+            let callable = types.layers.is_tagged(id, "bpf_kfunc").unwrap_or(true);
+            callable.then_some(id)
+        })
+    }
+
+    fn has_cookie(&self, kind: AttachKind) -> bool {
+        machine::has_cookie(self.kernel, kind)
+    }
+
+    fn cpus(&self) -> u32 {
+        self.cpus
+    }
+
+    fn pid_namespace(&self) -> Option<(u64, u64)> {
+        machine::pid_namespace()
+    }
+}
+
+#[cfg(test)]
+mod tests;

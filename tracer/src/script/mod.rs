@@ -1,0 +1,6 @@
+//! Scripts: programs that users write, compiled by `tracer-script`, loaded and run here.
+
+pub mod facts;
+pub mod output;
+pub mod run;
+pub mod session;

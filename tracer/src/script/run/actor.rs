@@ -1,0 +1,172 @@
+//! What is done when a record comes.
+
+use std::{
+    ffi::OsStr,
+    io::{self, Read as _},
+    os::unix::ffi::OsStrExt as _,
+    process::{Command, Stdio},
+    rc::Rc,
+};
+
+use anyhow::{Context as _, bail};
+use tracer_script::{
+    format::Format,
+    probe::AttachKind,
+    program::{Action, ActionKind, Image},
+};
+
+use super::loss::Told;
+use crate::script::{output::Face, session::Session};
+
+/// Bytes of a record before its arguments: the action's number, and as many of nothing.
+const HEAD_BYTES: usize = 8;
+
+/// Does what records ask for.
+pub struct Actor {
+    /// The script.
+    pub image: Rc<Image>,
+    /// What it has in the kernel.
+    pub session: Session,
+    /// What it prints to.
+    pub face: Box<dyn Face>,
+    helper_errors: bool,
+    pub(super) told: Told,
+    status: u8,
+    exiting: bool,
+}
+
+impl Actor {
+    /// With nothing done yet.
+    pub fn new(
+        image: Rc<Image>,
+        session: Session,
+        face: Box<dyn Face>,
+        helper_errors: bool,
+    ) -> Self {
+        Self {
+            image,
+            session,
+            face,
+            helper_errors,
+            told: Told::default(),
+            status: 0,
+            exiting: false,
+        }
+    }
+
+    /// True from a record of `exit` on: records that follow it are left out.
+    pub fn is_exiting(&self) -> bool {
+        self.exiting
+    }
+
+    /// What `exit` gave.
+    pub fn status(&self) -> u8 {
+        self.status
+    }
+
+    /// The `end` probes follow: their records are taken again.
+    pub fn begin_end(&mut self) {
+        self.exiting = false;
+    }
+
+    /// Has the programs of all probes of a kind run.
+    pub fn run_all(&mut self, kind: AttachKind) -> anyhow::Result<()> {
+        for program in self.session.on_request(kind) {
+            self.session.run(program)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a record.
+    pub fn take(&mut self, record: &[u8]) -> anyhow::Result<()> {
+        if self.exiting {
+            return Ok(());
+        }
+        let number = record.first_chunk().map(|&bytes| u32::from_ne_bytes(bytes));
+        let (Some(number), Some(args)) = (number, record.get(HEAD_BYTES..)) else {
+            bail!(
+                "the kernel sent a record of {} bytes, which is too short",
+                record.len()
+            );
+        };
+        let image = self.image.clone();
+        match image.actions.get(number as usize) {
+            Some(action) => self.act(action, args),
+            None => bail!("the kernel sent a record of the unknown kind {number}"),
+        }
+    }
+
+    fn act(&mut self, action: &Action, args: &[u8]) -> anyhow::Result<()> {
+        match &action.kind {
+            ActionKind::Printf(_)
+            | ActionKind::Errorf(_)
+            | ActionKind::Warnf(_)
+            | ActionKind::Cat(_)
+            | ActionKind::PrintValue
+            | ActionKind::Time(_)
+            | ActionKind::Join(_) => self.face.record(action, args)?,
+            ActionKind::HelperError(_) => {
+                if self.helper_errors {
+                    self.face.record(action, args)?;
+                }
+            }
+            &ActionKind::PrintMap { map, top, div } => self.print_map(map, top, div)?,
+            &ActionKind::Clear(map) => self.session.clear(map)?,
+            &ActionKind::Zero(map) => self.session.zero(map)?,
+            ActionKind::Exit => self.exit(args),
+            ActionKind::System(format) => self.system(format, action, args)?,
+            ActionKind::SkbOutput(_) => bail!("skboutput() is not supported"),
+            ActionKind::Unwatch => bail!("unwatch() is not supported"),
+        }
+        Ok(())
+    }
+
+    /// Of the status that a script gives, a process keeps the low 8 bits.
+    fn exit(&mut self, args: &[u8]) {
+        self.status = args.first().copied().unwrap_or(0);
+        if cfg!(target_endian = "big") {
+            self.status = args.get(7).copied().unwrap_or(0);
+        }
+        self.exiting = true;
+    }
+
+    fn print_map(&mut self, map: usize, top: u64, div: u64) -> anyhow::Result<()> {
+        let entries = self.session.entries(map)?;
+        let map = &self.image.maps[map];
+        Ok(self.face.map(map, entries, top, div)?)
+    }
+
+    /// Prints all maps of the script, in the order of their names.
+    pub fn print_maps(&mut self) -> anyhow::Result<()> {
+        let maps = self.session.script_maps();
+        maps.into_iter()
+            .try_for_each(|map| self.print_map(map, 0, 0))
+    }
+
+    /// Has the shell run a command, and prints what it prints. Its errors go where ours do.
+    fn system(&mut self, format: &Format, action: &Action, args: &[u8]) -> anyhow::Result<()> {
+        /// What it prints is handed on in pieces of so many bytes at most.
+        const PIECE_BYTES: u64 = 1 << 16;
+        let text = self.face.format(format, &action.args, args);
+        let failed = || format!("cannot run {:?}", String::from_utf8_lossy(&text));
+        // What was printed before it stands before what it prints to standard error.
+        self.face.flush()?;
+        let mut child = Command::new("sh")
+            .arg("-c")
+            .arg(OsStr::from_bytes(&text))
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(failed)?;
+        let mut output = child.stdout.take().context("it has no output")?;
+        loop {
+            let mut piece = Vec::new();
+            let mut limited = io::Read::by_ref(&mut output).take(PIECE_BYTES);
+            if limited.read_to_end(&mut piece).with_context(failed)? == 0 {
+                break;
+            }
+            self.face.system(&piece)?;
+        }
+        child.wait().with_context(failed)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,197 @@
+//! A script that runs.
+
+use std::{
+    io::{self, Write as _},
+    os::fd::{AsFd as _, OwnedFd},
+    rc::Rc,
+    time::Duration,
+};
+
+use tokio::{
+    select,
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, Interval},
+};
+use tracer_script::{probe::AttachKind, program::Image};
+
+use super::{Flush, Options, actor::Actor, timer::Timers};
+use crate::{
+    engine::{
+        every,
+        records::Records,
+        stop::{End, Stop},
+        tick,
+    },
+    kernel::sys,
+    script::{output::Face, session::Session},
+};
+
+/// How often it is looked whether anything was lost.
+const LOSS_PERIOD: Duration = Duration::from_secs(1);
+
+/// All that a running script is made of.
+pub struct Run {
+    actor: Actor,
+    records: Option<Records>,
+    timers: Timers,
+    user_signal: Option<Signal>,
+    signal_programs: Vec<usize>,
+    reports: Option<Interval>,
+    flush: Flush,
+    /// The command that is traced: it ends with the script.
+    child: Option<OwnedFd>,
+    stop: Option<Stop>,
+}
+
+impl Run {
+    /// What is loaded, not attached yet.
+    pub fn new(
+        options: &Options,
+        image: Rc<Image>,
+        session: Session,
+        face: Box<dyn Face>,
+        child: Option<OwnedFd>,
+    ) -> anyhow::Result<Self> {
+        let records = session.events()?.map(Records::new).transpose()?;
+        let signal_programs = session.on_request(AttachKind::SelfSignal);
+        // Without a probe for it the signal ends the process, as it does with any other.
+        let user_signal = match signal_programs.is_empty() {
+            true => None,
+            false => Some(signal(SignalKind::user_defined1())?),
+        };
+        Ok(Self {
+            actor: Actor::new(image, session, face, options.helper_errors),
+            records,
+            timers: Timers::default(),
+            user_signal,
+            signal_programs,
+            reports: None,
+            flush: options.flush,
+            child,
+            stop: None,
+        })
+    }
+
+    /// Attaches, and detaches again.
+    pub fn attach_only(&mut self) -> anyhow::Result<()> {
+        self.actor.session.attach()?;
+        self.actor.session.detach();
+        Ok(())
+    }
+
+    /// Runs the `begin` probes, attaches all others, and tells so.
+    pub fn begin(&mut self, options: &Options) -> anyhow::Result<()> {
+        let actor = &mut self.actor;
+        actor.run_all(AttachKind::Begin)?;
+        actor.session.attach()?;
+        self.timers = Timers::start(&actor.image, &actor.session)?;
+        let now = Instant::now();
+        self.reports = options.interval.map(|period| every(now, period));
+        if !options.quiet {
+            actor.face.attached(actor.image.attached)?;
+            actor.face.flush()?;
+        }
+        if let Some(word) = options.notify {
+            let mut stdout = io::stdout();
+            writeln!(stdout, "{word}")?;
+            stdout.flush()?;
+        }
+        Ok(())
+    }
+
+    /// What ends it, other than the script itself.
+    pub fn stops_by(&mut self, stop: Stop) {
+        self.stop = Some(stop);
+    }
+
+    /// Runs until the end, and gives back the status to exit with.
+    pub async fn until_the_end(mut self) -> anyhow::Result<u8> {
+        let mut losses = every(Instant::now(), LOSS_PERIOD);
+        while !self.actor.is_exiting() {
+            // Whatever is ready comes in turn, by chance: a flood of records starves neither timers nor signals.
+            select! {
+                end = ended(&mut self.stop) => {
+                    if matches!(end?, End::Command(_)) {
+                        self.child = None;
+                    }
+                    break;
+                }
+                () = tick(&mut self.reports) => {
+                    self.actor.print_maps()?;
+                    self.actor.face.flush()?;
+                }
+                _ = losses.tick() => {
+                    self.actor.tell_losses()?;
+                    self.actor.face.flush()?;
+                }
+                () = received(&mut self.user_signal) => {
+                    let session = &self.actor.session;
+                    self.signal_programs.iter().try_for_each(|&program| session.run(program))?;
+                }
+                expired = self.timers.next() => {
+                    let (program, times) = expired?;
+                    for _ in 0..times {
+                        self.actor.session.run(program)?;
+                    }
+                }
+                result = batch(&mut self.records, &mut self.actor) => {
+                    result?;
+                    if self.flush == Flush::Batch {
+                        self.actor.face.flush()?;
+                    }
+                }
+            }
+        }
+        self.finish()
+    }
+
+    /// Detaches first: what is read then is at rest, and exact.
+    fn finish(mut self) -> anyhow::Result<u8> {
+        self.actor.session.detach();
+        self.rest()?;
+        self.actor.begin_end();
+        self.actor.run_all(AttachKind::End)?;
+        self.rest()?;
+        self.actor.tell_losses()?;
+        self.actor.face.end()?;
+        if self.actor.image.config.print_maps_on_exit {
+            self.actor.print_maps()?;
+        }
+        self.actor.tell_totals(self.timers.left_out())?;
+        self.actor.face.flush()?;
+        if let Some(child) = &self.child {
+            sys::pidfd_signal(child.as_fd(), libc::SIGTERM)?;
+        }
+        Ok(self.actor.status())
+    }
+
+    /// Takes the records that are there, when nothing makes any more.
+    fn rest(&mut self) -> anyhow::Result<()> {
+        let Self { actor, records, .. } = self;
+        match records {
+            Some(records) => records.rest(&mut |record| actor.take(record)),
+            None => Ok(()),
+        }
+    }
+}
+
+async fn batch(records: &mut Option<Records>, actor: &mut Actor) -> anyhow::Result<()> {
+    match records {
+        Some(records) => records.batch(&mut |record| actor.take(record)).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn ended(stop: &mut Option<Stop>) -> anyhow::Result<End> {
+    match stop {
+        Some(stop) => stop.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}

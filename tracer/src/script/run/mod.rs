@@ -1,0 +1,316 @@
+//! The engine that runs scripts: source to image, image to session, records to output, until the script, a
+//! signal, the time, or the end of what is traced ends it.
+
+mod actor;
+mod dump;
+mod live;
+mod loss;
+mod timer;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, Write},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    path::PathBuf,
+    rc::Rc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tokio::{io::unix::AsyncFd, runtime::Runtime};
+use tracer_script::{
+    Diagnostics, Input, Level, check::Params, compile, facts::Facts, program::Image,
+};
+
+use super::{
+    output::Face,
+    session::{FindFunction, ScriptError, Session, Stacks},
+};
+use crate::{
+    engine::{
+        command::Held,
+        is_closed_pipe,
+        output::Named,
+        stop::{self, Signals, Stop},
+    },
+    kernel::{Kernel, process::Privileges, sys},
+};
+use live::Run;
+
+/// When output is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flush {
+    /// With each batch of records.
+    #[default]
+    Batch,
+    /// When enough has been gathered, and at the end.
+    Full,
+}
+
+/// What of the compiler's work is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dump {
+    /// The instructions of each program.
+    Code,
+}
+
+/// What is run, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The script.
+    pub source: String,
+    /// What it is called in messages.
+    pub file: String,
+    /// What the script is given. The process of `command` is added.
+    pub params: Params,
+    /// The environment that the script's configuration is read from.
+    pub environment: Vec<(String, String)>,
+    /// A command to be traced; empty for none.
+    pub command: Vec<OsString>,
+    /// Stop after so long.
+    pub duration: Option<Duration>,
+    /// Print all maps each time that so much has passed.
+    pub interval: Option<Duration>,
+    /// Where to write to; [`None`] for standard output.
+    pub output: Option<PathBuf>,
+    /// When to write.
+    pub flush: Flush,
+    /// Do not tell that tracing is on.
+    pub quiet: bool,
+    /// Tell of helpers that fail.
+    pub helper_errors: bool,
+    /// Do not tell of what the compiler warns of.
+    pub no_warnings: bool,
+    /// Load and attach, and end.
+    pub dry_run: bool,
+    /// Print what the compiler made, and end.
+    pub dump: Option<Dump>,
+    /// Print this word and a newline to standard output once tracing is on.
+    pub notify: Option<&'static str>,
+}
+
+/// What a face is made for.
+pub struct Scene {
+    /// The script as compiled.
+    pub image: Rc<Image>,
+    /// What it is called in messages.
+    pub file: String,
+    /// Its text.
+    pub source: String,
+    /// The frames of its stacks.
+    pub stacks: Stacks,
+}
+
+/// Makes a face that writes to a writer.
+pub type MakeFace<'a> = &'a dyn Fn(Box<dyn Write>, Scene) -> anyhow::Result<Box<dyn Face>>;
+
+/// A script that was not run to its end. Its text is for standard error, and ends with a newline.
+#[derive(Debug)]
+pub enum Failure {
+    /// The script is wrong.
+    Script(String),
+    /// It could not be loaded, attached or run.
+    Run(String),
+}
+
+impl Failure {
+    /// What to tell the user.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Script(text) | Self::Run(text) => text,
+        }
+    }
+}
+
+/// The kernel that a script is compiled for and loaded into.
+#[derive(Clone, Copy)]
+pub struct Machine<'a> {
+    /// What it is.
+    pub kernel: &'a Kernel,
+    /// What the compiler asks of it.
+    pub facts: &'a dyn Facts,
+    /// Finds functions for trampolines.
+    pub find_function: FindFunction<'a>,
+}
+
+/// A script that is loaded and attached.
+pub struct Ready {
+    /// [`None`] where all that was wanted is done.
+    run: Option<(Runtime, Run)>,
+    options: Options,
+}
+
+/// Compiles a script, loads it, attaches it and lets the command go.
+pub fn start(
+    options: &Options,
+    machine: Machine<'_>,
+    make_face: MakeFace<'_>,
+) -> Result<Ready, Failure> {
+    let (options, command) = prepare(options).map_err(|error| failed(options, &error))?;
+    let image = compiled(&options, machine.facts)?;
+    if let Some(Dump::Code) = options.dump {
+        print(&dump::code(&image, &options.source)).map_err(|error| failed(&options, &error))?;
+        return Ok(Ready { run: None, options });
+    }
+    start_image(options, Rc::new(image), machine, command, make_face)
+}
+
+/// What comes before compiling: rights, and the process of the command, which the script may ask for.
+fn prepare(options: &Options) -> anyhow::Result<(Options, Option<Held>)> {
+    Privileges::read()?.require_for_tracing()?;
+    let mut options = options.clone();
+    let command = match options.command.as_slice() {
+        [] => None,
+        words => Some(Held::spawn(words)?),
+    };
+    options.params.child = command.as_ref().map(Held::pid);
+    Ok((options, command))
+}
+
+/// Compiles, and tells what the compiler has to say.
+fn compiled(options: &Options, facts: &dyn Facts) -> Result<Image, Failure> {
+    let (image, diagnostics) = compile(&Input {
+        source: &options.source,
+        params: &options.params,
+        environment: &options.environment,
+        facts,
+    });
+    let text = rendered(&diagnostics, options);
+    match image {
+        Some(image) if !diagnostics.has_errors() => {
+            eprint!("{text}");
+            for missing in &image.missing {
+                eprintln!("WARNING: {missing}");
+            }
+            Ok(image)
+        }
+        _ => Err(Failure::Script(text)),
+    }
+}
+
+fn rendered(diagnostics: &Diagnostics, options: &Options) -> String {
+    diagnostics
+        .iter()
+        .filter(|one| one.level == Level::Error || !options.no_warnings)
+        .map(|one| one.render(&options.file, &options.source))
+        .collect()
+}
+
+/// Starts what has been compiled.
+fn start_image(
+    options: Options,
+    image: Rc<Image>,
+    machine: Machine<'_>,
+    command: Option<Held>,
+    make_face: MakeFace<'_>,
+) -> Result<Ready, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot make the event loop")
+        .map_err(|error| failed(&options, &error))?;
+    let guard = runtime.enter();
+    let started = attach(&options, image, machine, command, make_face);
+    drop(guard);
+    match started {
+        Ok(run) => Ok(Ready {
+            run: run.map(|run| (runtime, run)),
+            options,
+        }),
+        Err(error) if is_closed_pipe(&error) => Ok(Ready { run: None, options }),
+        Err(error) => Err(failed(&options, &error)),
+    }
+}
+
+impl Ready {
+    /// Runs the script to its end, and gives back the status to exit with. A closed output is an end, not an
+    /// error.
+    pub fn run(self) -> Result<u8, Failure> {
+        let Self { run, options } = self;
+        let Some((runtime, run)) = run else {
+            return Ok(0);
+        };
+        match runtime.block_on(run.until_the_end()) {
+            Ok(status) => Ok(status),
+            Err(error) if is_closed_pipe(&error) => Ok(0),
+            Err(error) => Err(failed(&options, &error)),
+        }
+    }
+}
+
+/// The text of an error: with its place, where it concerns one.
+fn failed(options: &Options, error: &anyhow::Error) -> Failure {
+    Failure::Run(match error.downcast_ref::<ScriptError>() {
+        Some(error) => error.render(&options.file, &options.source),
+        None => format!("ERROR: {error:#}\n"),
+    })
+}
+
+/// Loads and attaches all, and lets the command go; [`None`] where no more is wanted.
+fn attach(
+    options: &Options,
+    image: Rc<Image>,
+    machine: Machine<'_>,
+    command: Option<Held>,
+    make_face: MakeFace<'_>,
+) -> anyhow::Result<Option<Run>> {
+    let signals = Signals::catch()?;
+    let kernel = machine.kernel;
+    if !kernel.since(5, 11) {
+        sys::raise_memlock()?;
+    }
+    let watched = watched(options)?;
+    let child = command
+        .as_ref()
+        .map(|held| sys::pidfd_open(held.pid()))
+        .transpose()?;
+    let session = Session::load(image.clone(), machine.find_function)?;
+    let face = make_face(
+        writer(options)?,
+        Scene {
+            image: image.clone(),
+            file: options.file.clone(),
+            source: options.source.clone(),
+            stacks: session.stacks(),
+        },
+    )?;
+    let mut run = Run::new(options, image, session, face, child)?;
+    if options.dry_run {
+        run.attach_only()?;
+        return Ok(None);
+    }
+    run.begin(options)?;
+    run.stops_by(Stop::new(signals, options.duration, watched, command)?);
+    Ok(Some(run))
+}
+
+fn watched(options: &Options) -> anyhow::Result<Option<AsyncFd<OwnedFd>>> {
+    let watched = options.params.pid.map(stop::watch_process).transpose()?;
+    Ok(watched.flatten())
+}
+
+/// Writes to standard output; that it is closed is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot write to standard output"),
+    }
+}
+
+/// What is written to: it gathers nothing, as the faces do that.
+fn writer(options: &Options) -> anyhow::Result<Box<dyn Write>> {
+    Ok(match &options.output {
+        Some(path) => Box::new(Named::create(path)?),
+        None => {
+            let stdout = io::stdout();
+            let fd = stdout.as_fd().try_clone_to_owned().with_context(|| {
+                format!("cannot write to standard output ({})", stdout.as_raw_fd())
+            })?;
+            Box::new(File::from(fd))
+        }
+    })
+}

@@ -1,0 +1,173 @@
+//! All that a script has in the kernel: maps, programs, and the links that have them run. Everything hangs on
+//! file descriptors: dropping it, or the end of the process, detaches and frees all of it.
+
+#[cfg(test)]
+pub mod assembled;
+mod attach;
+mod data;
+mod error;
+mod load;
+mod maps;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsFd as _, OwnedFd},
+    rc::Rc,
+};
+
+use aya::maps::{Map as AyaMap, MapData, MapError, RingBuf};
+use tracer_script::{
+    probe::AttachKind,
+    program::{Image, MapRole, ProgramKind},
+};
+
+use crate::{
+    kernel::{map::Map, sys},
+    probe,
+};
+
+pub use data::{Losses, Stacks};
+pub use error::ScriptError;
+
+/// A function as a program on a trampoline is loaded for it.
+pub struct FunctionType {
+    /// The id of its type in the kernel's BTF, or in its module's.
+    pub id: u32,
+    /// The BTF of its module, where it is in one.
+    pub module: Option<OwnedFd>,
+}
+
+/// Finds a function of the kernel by its module (empty for any) and its name.
+pub type FindFunction<'a> = &'a dyn Fn(&str, &str) -> anyhow::Result<FunctionType>;
+
+/// The programs of one of the script's probes: as a rule one, for functions by trampolines one for each place.
+struct Loaded {
+    /// With the number of the place that it is for, where it is for one.
+    programs: Vec<(OwnedFd, Option<usize>)>,
+}
+
+/// A script in the kernel.
+pub struct Session {
+    image: Rc<Image>,
+    maps: Vec<Rc<Map>>,
+    programs: Vec<Loaded>,
+    links: Vec<OwnedFd>,
+}
+
+impl Session {
+    /// Makes the maps and loads the programs; nothing is attached yet.
+    pub fn load(
+        image: Rc<Image>,
+        find_function: FindFunction<'_>,
+    ) -> Result<Self, ScriptError> {
+        let maps = maps::create(&image)?;
+        let programs = load::load(&image, &maps, find_function)?;
+        Ok(Self {
+            image,
+            maps,
+            programs,
+            links: Vec::new(),
+        })
+    }
+
+    /// Attaches all programs that something else than user space has run. Where one fails, those before it are
+    /// detached.
+    pub fn attach(&mut self) -> Result<(), ScriptError> {
+        let mut links = Vec::new();
+        for (program, loaded) in self.image.programs.iter().zip(&self.programs) {
+            if let Err(error) = attach::attach(program, &loaded.programs, &mut links) {
+                probe::detach(links);
+                return Err(error);
+            }
+        }
+        self.links.append(&mut links);
+        Ok(())
+    }
+
+    /// Detaches all programs; maps stay, so that what they hold can be read at rest.
+    pub fn detach(&mut self) {
+        probe::detach(std::mem::take(&mut self.links));
+    }
+
+    /// The numbers of the programs that user space has run for probes of this kind, in the script's order.
+    pub fn on_request(&self, kind: AttachKind) -> Vec<usize> {
+        let programs = self.image.programs.iter().enumerate();
+        programs
+            .filter(|(_, program)| program.kind == ProgramKind::OnRequest && program.probe == kind)
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Runs a program of those that user space has run.
+    pub fn run(&self, program: usize) -> Result<(), ScriptError> {
+        let image = &self.image.programs[program];
+        for (fd, _) in &self.programs[program].programs {
+            sys::prog_run(fd.as_fd()).map_err(|error| {
+                ScriptError::at(
+                    image.span,
+                    format!("cannot run the {} probe: {error}", image.probe.name()),
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The ring buffer; [`None`] where the script sends no records.
+    pub fn events(&self) -> Result<Option<RingBuf<MapData>>, ScriptError> {
+        let Some(map) = self.of_role(MapRole::Events) else {
+            return Ok(None);
+        };
+        let ring = map
+            .try_clone_fd()
+            .map_err(|error| error.to_string())
+            .and_then(|fd| MapData::from_fd(fd).map_err(|error: MapError| error.to_string()))
+            .and_then(|data| {
+                RingBuf::try_from(AyaMap::RingBuf(data)).map_err(|error| error.to_string())
+            });
+        ring.map(Some)
+            .map_err(|reason| ScriptError::new(format!("cannot read the ring buffer: {reason}")))
+    }
+
+    /// The frames of stacks.
+    pub fn stacks(&self) -> Stacks {
+        Stacks::new(self.of_role(MapRole::Stacks))
+    }
+
+    /// How often the kernel left a program out as it, or another, was at work on that CPU already.
+    pub fn left_out(&self) -> Result<u64, ScriptError> {
+        let programs = self.programs.iter().flat_map(|loaded| &loaded.programs);
+        let mut count = 0;
+        for (fd, _) in programs {
+            let info = sys::prog_info(fd.as_fd())
+                .map_err(|error| ScriptError::new(format!("cannot look at a program: {error}")))?;
+            count += info.recursion_misses;
+        }
+        Ok(count)
+    }
+
+    /// The maps of the script by their numbers, in the order of their names.
+    pub fn script_maps(&self) -> Vec<usize> {
+        let maps = self.image.maps.iter().enumerate();
+        let by_name: BTreeMap<&str, usize> = maps
+            .filter(|(_, map)| map.role == MapRole::Script)
+            .map(|(index, map)| (map.name.as_str(), index))
+            .collect();
+        by_name.into_values().collect()
+    }
+
+    fn of_role(&self, role: MapRole) -> Option<Rc<Map>> {
+        let maps = self.image.maps.iter().zip(&self.maps);
+        maps.filter(|(image, _)| image.role == role)
+            .map(|(_, map)| map.clone())
+            .next()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.detach();
+    }
+}
