@@ -168,6 +168,10 @@ fn prepare(options: &Options) -> anyhow::Result<(Options, Option<Held>)> {
         words => Some(Held::spawn(words)?),
     };
     options.params.child = command.as_ref().map(Held::pid);
+    options.params.report_errors = options.helper_errors;
+    options.params.start_ns = sys::clock_ns(libc::CLOCK_BOOTTIME);
+    let tai_ns = sys::clock_ns(libc::CLOCK_TAI);
+    options.params.tai_offset_ns = tai_ns.wrapping_sub(options.params.start_ns);
     Ok((options, command))
 }
 
@@ -183,9 +187,6 @@ fn compiled(options: &Options, facts: &dyn Facts) -> Result<Image, Failure> {
     match image {
         Some(image) if !diagnostics.has_errors() => {
             eprint!("{text}");
-            for missing in &image.missing {
-                eprintln!("WARNING: {missing}");
-            }
             Ok(image)
         }
         _ => Err(Failure::Script(text)),
