@@ -27,7 +27,8 @@
 //! | `PEER` | bpftrace 0.17 prints the same: checked where it is installed |
 //! | `DIFFERS` | why bpftrace 0.17 prints something else |
 //!
-//! `{E2E}` in a script or its parameters is the path of the test program, `{DIR}` that of the folder.
+//! `{E2E}` in a script or its parameters is the path of the test program, `{DIR}` that of the folder, `{ID}` a
+//! number of this run, which is `$ID` in commands.
 
 use std::time::Duration;
 
