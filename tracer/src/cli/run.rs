@@ -3,6 +3,7 @@
 use std::{env, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
+use tracer_script::compile::Stage;
 
 use super::{common::Format, parse, script};
 use crate::script::run;
@@ -21,9 +22,26 @@ enum Buffering {
 
 /// What of the compiler's work can be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Stage {
+enum Shown {
+    /// The tree, macros put in
+    Tree,
+    /// The types of maps and variables
+    Types,
+    /// The intermediate form
+    Ir,
     /// The instructions of each program
     Code,
+}
+
+impl From<Shown> for Stage {
+    fn from(shown: Shown) -> Self {
+        match shown {
+            Shown::Tree => Self::Tree,
+            Shown::Types => Self::Types,
+            Shown::Ir => Self::Ir,
+            Shown::Code => Self::Code,
+        }
+    }
 }
 
 /// Flags of `run`.
@@ -87,7 +105,7 @@ pub struct Options {
 
     /// Print what the compiler made, and end
     #[arg(long, value_name = "STAGE", value_enum)]
-    dump: Option<Stage>,
+    dump: Option<Shown>,
 
     /// Taken, and not needed: types come from the running kernel
     #[arg(short = 'I', value_name = "FOLDER")]
@@ -175,7 +193,7 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
         helper_errors: warnings,
         no_warnings,
         dry_run,
-        dump: dump.map(|Stage::Code| run::Dump::Code),
+        dump: dump.map(Stage::from),
         notify: script::notify(),
     })
 }

@@ -2,7 +2,6 @@
 //! signal, the time, or the end of what is traced ends it.
 
 mod actor;
-mod dump;
 mod live;
 mod loss;
 mod timer;
@@ -23,7 +22,11 @@ use std::{
 use anyhow::Context as _;
 use tokio::{io::unix::AsyncFd, runtime::Runtime};
 use tracer_script::{
-    Diagnostics, Input, Level, check::Params, compile, facts::Facts, program::Image,
+    Diagnostics, Input, Level,
+    check::Params,
+    compile::{Stage, compile_showing},
+    facts::Facts,
+    program::Image,
 };
 
 use super::{
@@ -49,13 +52,6 @@ pub enum Flush {
     Batch,
     /// When enough has been gathered, and at the end.
     Full,
-}
-
-/// What of the compiler's work is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dump {
-    /// The instructions of each program.
-    Code,
 }
 
 /// What is run, and how.
@@ -87,8 +83,8 @@ pub struct Options {
     pub no_warnings: bool,
     /// Load and attach, and end.
     pub dry_run: bool,
-    /// Print what the compiler made, and end.
-    pub dump: Option<Dump>,
+    /// Print what this stage of the compiler made, and end.
+    pub dump: Option<Stage>,
     /// Print this word and a newline to standard output once tracing is on.
     pub notify: Option<&'static str>,
 }
@@ -151,9 +147,9 @@ pub fn start(
     make_face: MakeFace<'_>,
 ) -> Result<Ready, Failure> {
     let (options, command) = prepare(options).map_err(|error| failed(options, &error))?;
-    let image = compiled(&options, machine.facts)?;
-    if let Some(Dump::Code) = options.dump {
-        print(&dump::code(&image, &options.source)).map_err(|error| failed(&options, &error))?;
+    let (image, shown) = compiled(&options, machine.facts)?;
+    if options.dump.is_some() {
+        print(&shown).map_err(|error| failed(&options, &error))?;
         return Ok(Ready { run: None, options });
     }
     start_image(options, Rc::new(image), machine, command, make_face)
@@ -171,13 +167,19 @@ fn prepare(options: &Options) -> anyhow::Result<(Options, Option<Held>)> {
     Ok((options, command))
 }
 
-/// Compiles, and tells what the compiler has to say.
-fn compiled(options: &Options, facts: &dyn Facts) -> Result<Image, Failure> {
-    let (image, diagnostics) = compile(&Input {
+/// Compiles, and tells what the compiler has to say. With the text of the stage that is to be looked at.
+fn compiled(options: &Options, facts: &dyn Facts) -> Result<(Image, String), Failure> {
+    let input = Input {
         source: &options.source,
         params: &options.params,
         environment: &options.environment,
         facts,
+    };
+    let mut shown = String::new();
+    let (image, diagnostics) = compile_showing(&input, &mut |stage, text| {
+        if options.dump == Some(stage) {
+            shown.push_str(&text());
+        }
     });
     let text = rendered(&diagnostics, options);
     match image {
@@ -186,7 +188,7 @@ fn compiled(options: &Options, facts: &dyn Facts) -> Result<Image, Failure> {
             for missing in &image.missing {
                 eprintln!("WARNING: {missing}");
             }
-            Ok(image)
+            Ok((image, shown))
         }
         _ => Err(Failure::Script(text)),
     }
