@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use aya::maps::{MapData, RingBuf};
-use tokio::io::unix::AsyncFd;
+use tokio::{io::unix::AsyncFd, task::yield_now};
 
 use crate::kernel::sys;
 
@@ -12,13 +12,18 @@ const BATCH: usize = 4096;
 /// The records of a session, as they come.
 pub struct Records {
     ring: AsyncFd<RingBuf<MapData>>,
+    /// The last batch left some behind.
+    behind: bool,
 }
 
 impl Records {
     /// Reads from this ring buffer.
     pub fn new(ring: RingBuf<MapData>) -> anyhow::Result<Self> {
         let ring = sys::readable(ring).context("cannot wait for the ring buffer")?;
-        Ok(Self { ring })
+        Ok(Self {
+            ring,
+            behind: false,
+        })
     }
 
     /// Waits for records, and hands at most one batch to `take`.
@@ -26,6 +31,11 @@ impl Records {
         &mut self,
         take: &mut impl FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
+        // A ring that is never empty is always ready: without this the runtime would not come to look at the
+        // clock and at signals.
+        if self.behind {
+            yield_now().await;
+        }
         let mut guard = self.ring.readable_mut().await?;
         let ring = guard.get_inner_mut();
         let mut emptied = false;
@@ -39,6 +49,7 @@ impl Records {
         if emptied {
             guard.clear_ready();
         }
+        self.behind = !emptied;
         Ok(())
     }
 
