@@ -38,6 +38,12 @@ pub enum Need {
     TwoCpus,
     /// A place for cgroups of our own.
     Cgroups,
+    /// fentry and fexit.
+    Fentry,
+    /// Linux of this version, or later.
+    Kernel(u32, u32),
+    /// bpftrace, to compare with.
+    Peer,
 }
 
 impl Need {
@@ -58,12 +64,28 @@ impl Need {
             Need::ScratchDisk => unless(scratch_disk().is_some(), "there is no scratch disk"),
             Need::TwoCpus => unless(cpus() >= 2, "this machine has one CPU"),
             Need::Cgroups => unless(cgroups().is_some(), "no cgroup hierarchy is mounted"),
+            Need::Fentry => unless(has_fentry(), "this kernel has no fentry"),
+            Need::Kernel(major, minor) => unless(
+                release() >= (*major, *minor),
+                &format!("this kernel is older than {major}.{minor}"),
+            ),
+            Need::Peer => unless(has_peer(), "bpftrace 0.17 is not installed"),
         }
     }
 }
 
 fn has_kprobes() -> bool {
     Path::new("/sys/bus/event_source/devices/kprobe").exists()
+}
+
+/// Programs at the entries of functions need ftrace's call there.
+fn has_fentry() -> bool {
+    has_kprobes() && Path::new("/sys/kernel/tracing/available_filter_functions").exists()
+}
+
+fn has_peer() -> bool {
+    let version = Command::new("bpftrace").arg("--version").output();
+    version.is_ok_and(|output| output.stdout.starts_with(b"bpftrace v0.17"))
 }
 
 /// The running kernel's version.

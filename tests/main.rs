@@ -6,6 +6,7 @@
 
 mod cases;
 mod harness;
+mod script_case;
 mod workload;
 
 use std::process::ExitCode;
@@ -24,8 +25,12 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // One at a time: some look at all that the kernel holds, and all are measured.
     arguments.test_threads = Some(1);
-    let trials = cases::all().into_iter().map(trial).collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let mut trials: Vec<Trial> = cases::all().into_iter().map(trial).collect();
+    trials.extend(cases::scripts::trials());
+    trials.extend(cases::documents::trials());
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    cases::scripts::clean_up();
+    conclusion.exit_code()
 }
 
 fn trial(test: Test) -> Trial {

@@ -3,6 +3,7 @@
 mod bad_input;
 mod block;
 mod clean;
+pub mod documents;
 mod exec;
 mod filters;
 mod function;
@@ -10,6 +11,7 @@ mod loss;
 mod machine;
 mod open;
 mod output;
+pub mod scripts;
 mod syscount;
 
 use crate::harness::{Need, Test};

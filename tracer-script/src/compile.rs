@@ -136,7 +136,6 @@ impl Passes<'_> {
             &|name| deleted.contains(name),
             &self.env.sizes(facts),
             self.config.max_map_keys.min(u32::MAX.into()) as u32,
-            facts.since(6, 1),
         );
         let mut shared = Shared::new(maps, self.stack_frames());
         shared.writers = plan::writers(self.script, self.plan);
@@ -233,7 +232,10 @@ impl Passes<'_> {
                     map.entries = areas;
                 }
                 MapRole::Rodata => map.value_size = rodata.len() as u32,
-                MapRole::Stacks => map.value_size = 8 + frames * 8,
+                MapRole::Stacks => {
+                    map.value_size = 8 + frames * 8;
+                    map.entries = lower::stack_entries(frames);
+                }
                 MapRole::Script | MapRole::Loss => {}
             }
         }

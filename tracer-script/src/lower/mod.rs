@@ -40,7 +40,7 @@ use memory::Mem;
 use prologue::Entry;
 
 pub(crate) use prologue::{Number, Start, SyscallDispatch};
-pub(crate) use shared::{Shared, maps, ring_bytes};
+pub(crate) use shared::{Shared, maps, ring_bytes, stack_entries};
 
 /// What the lowering of one unit starts from.
 pub(crate) struct Given<'a> {

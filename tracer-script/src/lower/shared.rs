@@ -9,10 +9,13 @@ use crate::{
     types::{Aggregate, Sizes, Type},
 };
 
-/// Entries of the map of stacks where they are made when they are needed, and where they must be there from
-/// the start (before Linux 6.1).
-const STACKS: u32 = 65_536;
-const STACKS_PREALLOCATED: u32 = 4096;
+/// Bytes that the map of stacks may take, and its entries, which are made beforehand: where memory is taken on
+/// the way, there is not always some to be had.
+const STACKS_BYTES: u32 = 16 << 20;
+const STACKS_MIN: u32 = 4096;
+const STACKS_MAX: u32 = 65_536;
+/// What an entry takes besides its value.
+const STACKS_HEAD: u32 = 64;
 
 /// Bytes of the ring buffer where records are what the script is for, and where they are rare.
 const RING_LARGE: u32 = 8 << 20;
@@ -107,7 +110,6 @@ pub(crate) fn maps(
     deleted: &dyn Fn(&str) -> bool,
     sizes: &dyn Sizes,
     default_entries: u32,
-    since_6_1: bool,
 ) -> Vec<Map> {
     let mut maps: Vec<Map> = script
         .iter()
@@ -127,11 +129,6 @@ pub(crate) fn maps(
         bucket_in_key: false,
         presence: false,
     };
-    let stacks = if since_6_1 {
-        STACKS
-    } else {
-        STACKS_PREALLOCATED
-    };
     maps.extend([
         own(
             "events",
@@ -144,9 +141,14 @@ pub(crate) fn maps(
         own("loss", MapRole::Loss, MapKind::PercpuArray, 4, 8, causes),
         own("scratch", MapRole::Scratch, MapKind::Array, 4, 0, 0),
         own("rodata", MapRole::Rodata, MapKind::Array, 4, 0, 1),
-        own("stacks", MapRole::Stacks, MapKind::Hash, 8, 0, stacks),
+        own("stacks", MapRole::Stacks, MapKind::Hash, 8, 0, STACKS_MIN),
     ]);
     maps
+}
+
+/// How many stacks of so many frames are kept.
+pub(crate) fn stack_entries(frames: u32) -> u32 {
+    (STACKS_BYTES / (frames * 8 + STACKS_HEAD)).clamp(STACKS_MIN, STACKS_MAX)
 }
 
 /// The bytes that the ring buffer has.

@@ -270,7 +270,7 @@ fn attach(
         .as_ref()
         .map(|held| sys::pidfd_open(held.pid()))
         .transpose()?;
-    let session = Session::load(image.clone(), kernel, machine.find_function)?;
+    let session = Session::load(image.clone(), machine.find_function)?;
     let face = make_face(
         writer(options)?,
         Scene {

@@ -5,15 +5,15 @@ use std::rc::Rc;
 use tracer_script::program::{self, Image, MapRole};
 
 use super::ScriptError;
-use crate::kernel::{Kernel, map::Map, object::rights_hint, sys};
+use crate::kernel::{map::Map, object::rights_hint, sys};
 
 /// Makes them all, in the image's order.
-pub fn create(image: &Image, kernel: &Kernel) -> Result<Vec<Rc<Map>>, ScriptError> {
-    let create = |map: &program::Map| create_one(map, image, kernel).map(Rc::new);
+pub fn create(image: &Image) -> Result<Vec<Rc<Map>>, ScriptError> {
+    let create = |map: &program::Map| create_one(map, image).map(Rc::new);
     image.maps.iter().map(create).collect()
 }
 
-fn create_one(map: &program::Map, image: &Image, kernel: &Kernel) -> Result<Map, ScriptError> {
+fn create_one(map: &program::Map, image: &Image) -> Result<Map, ScriptError> {
     let failed = |error: sys::SysError| {
         let bytes = u64::from(map.key_size) + u64::from(map.value_size);
         ScriptError::new(format!(
@@ -29,7 +29,7 @@ fn create_one(map: &program::Map, image: &Image, kernel: &Kernel) -> Result<Map,
         key_size: map.key_size,
         value_size: map.value_size,
         max_entries: map.entries,
-        flags: flags(map.role, kernel),
+        flags: flags(map.role),
         btf: None,
     })
     .map_err(failed)?;
@@ -44,15 +44,10 @@ fn create_one(map: &program::Map, image: &Image, kernel: &Kernel) -> Result<Map,
 }
 
 /// `BPF_F_*` of `include/uapi/linux/bpf.h`.
-fn flags(role: MapRole, kernel: &Kernel) -> u32 {
-    /// Entries take memory when they are made.
-    const NO_PREALLOC: u32 = 1;
+fn flags(role: MapRole) -> u32 {
     /// Programs cannot write.
     const RDONLY_PROG: u32 = 1 << 7;
     match role {
-        // An entry is large and most are never made. Before Linux 6.1 memory could not be had everywhere
-        // that a program runs.
-        MapRole::Stacks if kernel.since(6, 1) => NO_PREALLOC,
         MapRole::Rodata => RDONLY_PROG,
         _ => 0,
     }

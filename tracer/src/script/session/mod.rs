@@ -25,7 +25,7 @@ use tracer_script::{
 };
 
 use crate::{
-    kernel::{Kernel, map::Map, sys},
+    kernel::{map::Map, sys},
     probe,
 };
 
@@ -61,10 +61,9 @@ impl Session {
     /// Makes the maps and loads the programs; nothing is attached yet.
     pub fn load(
         image: Rc<Image>,
-        kernel: &Kernel,
         find_function: FindFunction<'_>,
     ) -> Result<Self, ScriptError> {
-        let maps = maps::create(&image, kernel)?;
+        let maps = maps::create(&image)?;
         let programs = load::load(&image, &maps, find_function)?;
         Ok(Self {
             image,

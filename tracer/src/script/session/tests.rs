@@ -26,8 +26,7 @@ use crate::{
 const COUNT: usize = 4;
 
 fn load(image: Image) -> Result<Session, ScriptError> {
-    let kernel = Kernel::running().expect("/proc is mounted");
-    Session::load(Rc::new(image), &kernel, &no_function)
+    Session::load(Rc::new(image), &no_function)
 }
 
 fn counting() -> Code {
