@@ -59,10 +59,7 @@ pub struct Session {
 
 impl Session {
     /// Makes the maps and loads the programs; nothing is attached yet.
-    pub fn load(
-        image: Rc<Image>,
-        find_function: FindFunction<'_>,
-    ) -> Result<Self, ScriptError> {
+    pub fn load(image: Rc<Image>, find_function: FindFunction<'_>) -> Result<Self, ScriptError> {
         let maps = maps::create(&image)?;
         let programs = load::load(&image, &maps, find_function)?;
         Ok(Self {
