@@ -265,6 +265,9 @@ fn attach(
     if !kernel.since(5, 11) {
         sys::raise_memlock()?;
     }
+    if places(&image) > FEW_PLACES {
+        sys::raise_open_files()?;
+    }
     let watched = watched(options)?;
     let child = command
         .as_ref()
@@ -288,6 +291,14 @@ fn attach(
     run.begin(options)?;
     run.stops_by(Stop::new(signals, options.duration, watched, command)?);
     Ok(Some(run))
+}
+
+/// Places that the usual limit of 1024 open files has room for in any case.
+const FEW_PLACES: usize = 256;
+
+fn places(image: &Image) -> usize {
+    let programs = image.programs.iter();
+    programs.map(|program| program.targets.len()).sum()
 }
 
 fn watched(options: &Options) -> anyhow::Result<Option<AsyncFd<OwnedFd>>> {
