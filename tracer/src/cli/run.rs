@@ -2,10 +2,10 @@
 
 use std::{env, path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, CommandFactory as _, ValueEnum, error::ErrorKind};
 use tracer_script::compile::Stage;
 
-use super::{common::Format, parse, script};
+use super::{Cli, common::Format, parse, script};
 use crate::script::run;
 
 /// When output is written.
@@ -56,7 +56,7 @@ pub struct Options {
     list: bool,
 
     /// Only this process; ends with it
-    #[arg(short, long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    #[arg(short, long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pid: Option<u32>,
 
     /// Run this command once tracing is on, and end with it
@@ -121,11 +121,7 @@ pub struct Options {
 
     /// The script's file (- for standard input), unless -e gives it, and its parameters $1...; behind --
     /// parameters with names, --NAME=VALUE
-    #[arg(
-        value_name = "FILE|PARAMETER",
-        trailing_var_arg = true,
-        required_unless_present_any = ["execute", "list"]
-    )]
+    #[arg(value_name = "FILE|PARAMETER", trailing_var_arg = true)]
     words: Vec<String>,
 }
 
@@ -134,6 +130,12 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
     if options.list {
         let pattern = options.words.first().map(String::as_str);
         return script::list(pattern, options.verbose > 0).map(|()| 0);
+    }
+    if options.execute.is_none() && options.words.is_empty() {
+        let reason = "there is no script: give a file, - for standard input, or -e PROGRAM";
+        Cli::command()
+            .error(ErrorKind::MissingRequiredArgument, reason)
+            .exit();
     }
     let format = options.format;
     let options = engine_options(options)?;

@@ -19,12 +19,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::{io::unix::AsyncFd, runtime::Runtime};
 use tracer_script::{
     Diagnostics, Input, Level,
     check::Params,
     compile::{Stage, compile_showing},
+    config::MissingProbes,
     facts::Facts,
     program::Image,
 };
@@ -40,7 +41,11 @@ use crate::{
         output::Named,
         stop::{self, Signals, Stop},
     },
-    kernel::{Kernel, process::Privileges, sys},
+    kernel::{
+        Kernel,
+        process::{self, Privileges},
+        sys,
+    },
 };
 use live::Run;
 
@@ -158,6 +163,11 @@ pub fn start(
 /// What comes before compiling: rights, and the process of the command, which the script may ask for.
 fn prepare(options: &Options) -> anyhow::Result<(Options, Option<Held>)> {
     Privileges::read()?.require_for_tracing()?;
+    if let Some(pid) = options.params.pid
+        && !process::exists(pid)
+    {
+        bail!("there is no process {pid}");
+    }
     let mut options = options.clone();
     let command = match options.command.as_slice() {
         [] => None,
@@ -185,8 +195,9 @@ fn compiled(options: &Options, facts: &dyn Facts) -> Result<(Image, String), Fai
     match image {
         Some(image) if !diagnostics.has_errors() => {
             eprint!("{text}");
-            for missing in &image.missing {
-                eprintln!("WARNING: {missing}");
+            if image.config.missing_probes == MissingProbes::Warn {
+                let warn = |missing| eprintln!("WARNING: {missing}");
+                image.missing.iter().for_each(warn);
             }
             Ok((image, shown))
         }
