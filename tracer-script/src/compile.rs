@@ -6,7 +6,7 @@ use crate::{
     ast::Script,
     check::{self, Analysis, Env, Params, Unit},
     config::{self, Config},
-    diagnostic::Diagnostics,
+    diagnostic::{Diagnostics, nearest},
     emit,
     facts::{Facts, Struct},
     ir::Function,
@@ -83,6 +83,7 @@ fn passes(
         diagnostics.error(crate::Span::default(), "No probes to attach");
         return None;
     }
+    refuse_unknown_params(&script, input.params, diagnostics);
     let units: Vec<Unit> = plan.programs.iter().map(|one| one.unit.clone()).collect();
     let (analysis, env) = check::check(
         &script,
@@ -111,6 +112,27 @@ fn passes(
 fn refuse_unsupported(script: &Script, diagnostics: &mut Diagnostics) {
     for (name, span) in &script.imports {
         diagnostics.error(*span, format!("import is not supported: {name}"));
+    }
+}
+
+/// Parameters by names that the script asks for nowhere.
+fn refuse_unknown_params(script: &Script, params: &Params, diagnostics: &mut Diagnostics) {
+    if params.named.is_empty() {
+        return;
+    }
+    let known = plan::option_names(script);
+    for (name, _) in &params.named {
+        if known.contains(name) {
+            continue;
+        }
+        let message = format!("unknown named parameter: --{name}");
+        match nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => {
+                let hint = format!("did you mean --{near}?");
+                diagnostics.error_hint(crate::Span::default(), message, hint);
+            }
+            None => diagnostics.error(crate::Span::default(), message),
+        }
     }
 }
 
@@ -267,7 +289,6 @@ impl Passes<'_> {
             structs: shared.structs,
             enums,
             stack_frames: frames,
-            missing: self.plan.missing.clone(),
         }
     }
 }

@@ -29,7 +29,6 @@ pub(crate) struct Planned {
 pub(crate) struct Plan {
     pub(crate) programs: Vec<Planned>,
     pub(crate) probe_names: Vec<String>,
-    pub(crate) missing: Vec<String>,
     /// Areas of memory of all programs together.
     pub(crate) areas: u32,
 }
@@ -134,11 +133,8 @@ impl Planner<'_> {
                 Ok(found) => targets.extend(found),
                 Err(reason) => match config.missing_probes {
                     MissingProbes::Error => diagnostics.error(point.span, reason),
-                    MissingProbes::Warn => {
-                        diagnostics.warn(point.span, reason.clone());
-                        self.plan.missing.push(reason);
-                    }
-                    MissingProbes::Ignore => self.plan.missing.push(reason),
+                    MissingProbes::Warn => diagnostics.warn(point.span, reason),
+                    MissingProbes::Ignore => {}
                 },
             }
         }
@@ -377,25 +373,46 @@ fn all_calls(enter: bool) -> Target {
     target
 }
 
+/// Hands every call of the script to `visit`.
+fn calls(script: &Script, visit: &mut dyn FnMut(&crate::ast::Call)) {
+    let mut enter = |expr: &mut Expr| {
+        if let ExprKind::Call(call) = &expr.kind {
+            visit(call);
+        }
+        true
+    };
+    for probe in &script.probes {
+        if let Some(mut predicate) = probe.predicate.clone() {
+            visit::expr(&mut predicate, &mut enter);
+        }
+        visit::stmts(&mut probe.body.clone(), &mut enter);
+    }
+}
+
 /// Maps that the script deletes entries of.
 pub(crate) fn deleted_maps(script: &Script) -> HashSet<String> {
     let mut deleted = HashSet::new();
-    for probe in &script.probes {
-        let mut body = probe.body.clone();
-        visit::stmts(&mut body, &mut |expr| {
-            if let ExprKind::Call(call) = &expr.kind
-                && call.name == "delete"
-                && let Some(Expr {
-                    kind: ExprKind::Map(name, _),
-                    ..
-                }) = call.args.first()
-            {
-                deleted.insert(name.clone());
-            }
-            true
-        });
-    }
+    calls(script, &mut |call| {
+        if let ("delete", Some(ExprKind::Map(name, _))) =
+            (call.name.as_str(), call.args.first().map(|arg| &arg.kind))
+        {
+            deleted.insert(name.clone());
+        }
+    });
     deleted
+}
+
+/// The names of parameters that the script asks for.
+pub(crate) fn option_names(script: &Script) -> HashSet<String> {
+    let mut names = HashSet::new();
+    calls(script, &mut |call| {
+        if let ("getopt", Some(ExprKind::Str(name))) =
+            (call.name.as_str(), call.args.first().map(|arg| &arg.kind))
+        {
+            names.insert(String::from_utf8_lossy(name).into_owned());
+        }
+    });
+    names
 }
 
 /// How many programs write each map.

@@ -35,8 +35,6 @@ pub struct Image {
     pub enums: Vec<(Rc<str>, Vec<(String, i64)>)>,
     /// The most frames of any stack; 0 where the script takes none.
     pub stack_frames: u32,
-    /// Probes that were left out, with the reason.
-    pub missing: Vec<String>,
 }
 
 /// What a map is for.

@@ -74,7 +74,7 @@ impl Env {
             CType::Inline(structure, suffixes) => {
                 self.define(structure, facts, diagnostics);
                 let base = Type::Struct(structure.name.as_str().into());
-                with_suffixes(base, suffixes, Space::Any)
+                with_suffixes(base, suffixes, Space::Any, false)
             }
             CType::Plain(name) => {
                 let base = match &name.base {
@@ -86,7 +86,7 @@ impl Env {
                     diagnostics.error(name.span, "unknown type name in a C definition");
                     return Type::int(8, false);
                 };
-                with_suffixes(base, &name.suffixes, Space::Any)
+                with_suffixes(base, &name.suffixes, Space::Any, is_text(&name.base))
             }
         }
     }
@@ -214,8 +214,13 @@ impl Sizes for EnvSizes<'_> {
     }
 }
 
-/// Stars and lengths behind a type. An array of characters is a string.
-pub(super) fn with_suffixes(base: Type, suffixes: &[TypeSuffix], space: Space) -> Type {
+/// True for C's characters, of which an array is a string.
+pub(super) fn is_text(base: &TypeBase) -> bool {
+    matches!(base, TypeBase::Named(name) if name == "char" || name == "signed char")
+}
+
+/// Stars and lengths behind a type; an array of a `text`'s characters is a string.
+pub(super) fn with_suffixes(base: Type, suffixes: &[TypeSuffix], space: Space, text: bool) -> Type {
     suffixes.iter().fold(base, |inner, suffix| match suffix {
         TypeSuffix::Pointer => Type::pointer(inner, space),
         TypeSuffix::Array(count) => {
@@ -224,7 +229,7 @@ pub(super) fn with_suffixes(base: Type, suffixes: &[TypeSuffix], space: Space) -
                 Type::Int {
                     size: 1,
                     signed: true,
-                } => Type::Str(count),
+                } if text => Type::Str(count),
                 _ => Type::Array(Rc::new(inner), count),
             }
         }

@@ -420,7 +420,8 @@ impl Checker<'_> {
             && left_kind.is_integer()
             && right_kind.is_integer()
         {
-            let signed = left_kind.is_signed() || right_kind.is_signed();
+            let signed = left_kind.is_signed() && a < 0 || right_kind.is_signed() && b < 0;
+            let signed = signed || kind.is_signed();
             match fold(operator, a, b, signed) {
                 Some(value) => self.set_constant(expr.id, value),
                 None if matches!(operator, BinaryOp::Div | BinaryOp::Mod) && b == 0 => {
@@ -599,7 +600,7 @@ impl Checker<'_> {
                 }
             },
         };
-        env::with_suffixes(base, suffixes, space)
+        env::with_suffixes(base, suffixes, space, env::is_text(&name.base))
     }
 
     pub(super) fn type_or_expr(&mut self, of: &TypeOrExpr) -> Type {
@@ -715,6 +716,10 @@ impl Checker<'_> {
             Tracepoint => match self.facts.tracepoint(&target.group, &target.item) {
                 Err(reason) => self.error(span, reason),
                 Ok(fields) => match fields.iter().find(|field| &*field.name == name) {
+                    // How long a string is that lies elsewhere in the event is told only there.
+                    Some(field) if field.kind == Type::Str(0) => {
+                        Type::Str(self.config.max_strlen as u32)
+                    }
                     Some(field) => field.kind.clone(),
                     None => {
                         let near = nearest(name, fields.iter().map(|field| &*field.name))

@@ -49,6 +49,11 @@ impl Checker<'_> {
                 self.block(other);
             }
             StmtKind::While(condition, body) => {
+                self.diagnostics.warn_hint(
+                    statement.span,
+                    "while loops are deprecated",
+                    "use a for loop over a range: for ($i : 0..10) { … }",
+                );
                 let functions = self.functions_of_a_loop();
                 self.depth += functions;
                 let kind = self.expr(condition);

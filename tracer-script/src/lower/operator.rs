@@ -69,11 +69,17 @@ impl Lower<'_, '_> {
         left: &Expr,
         right: &Expr,
     ) -> (Cond, Operand, Operand) {
-        let signed = self.kind(left).is_signed() || self.kind(right).is_signed();
+        let signed = self.has_sign(left) || self.has_sign(right);
         let first = self.val(left);
         let first = self.kept_over(first, right);
         let second = self.val(right);
         (condition(operator, signed), first, second)
+    }
+
+    /// Whether a value may be negative: a number that is written without a sign takes that of what it is compared
+    /// with.
+    fn has_sign(&self, expr: &Expr) -> bool {
+        self.kind(expr).is_signed() && self.constant(expr.id).is_none_or(|value| value < 0)
     }
 
     /// A value that is used after another expression has been worked out: a variable may change meanwhile.

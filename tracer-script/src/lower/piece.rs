@@ -273,13 +273,13 @@ impl Lower<'_, '_> {
         match self.kind(first) {
             Type::Str(own_size) | Type::Array(_, own_size) => {
                 let from = self.memory(first);
-                match from {
-                    Mem::Far(..) => Piece::Text { from, size, limit },
-                    _ => Piece::Copied {
-                        before: None,
-                        from,
-                        size: size.min(own_size),
-                    },
+                if size < own_size || limit.is_some() || matches!(from, Mem::Far(..)) {
+                    return Piece::Text { from, size, limit };
+                }
+                Piece::Copied {
+                    before: None,
+                    from,
+                    size: own_size,
                 }
             }
             _ => {

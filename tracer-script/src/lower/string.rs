@@ -255,7 +255,11 @@ impl Lower<'_, '_> {
     /// `strlen`
     pub(super) fn string_length(&mut self, expr: &Expr) -> Operand {
         if let Some(text) = self.literal_text(expr) {
-            return Operand::Imm(text.len() as i64);
+            let length = text
+                .iter()
+                .position(|&byte| byte == 0)
+                .unwrap_or(text.len());
+            return Operand::Imm(length as i64);
         }
         let (place, size) = self.readable(expr);
         let base = self.address(place);

@@ -87,6 +87,10 @@ pub struct Options {
     #[arg(short, long)]
     quiet: bool,
 
+    /// Trace what the tracer itself does, too
+    #[arg(long)]
+    trace_self: bool,
+
     /// Allow what changes the system: system(), signal(), override(), write_user()
     #[arg(long = "unsafe")]
     allow_unsafe: bool,
@@ -160,6 +164,7 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
         output,
         buffering,
         quiet,
+        trace_self,
         allow_unsafe,
         warnings,
         no_warnings,
@@ -175,6 +180,7 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
     let mut params = script::params(words, escaped);
     params.allow_unsafe = allow_unsafe;
     params.pid = pid;
+    params.own_pid = (!trace_self).then(std::process::id);
     Ok(run::Options {
         source: source.text,
         file: source.name,

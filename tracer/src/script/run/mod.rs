@@ -25,7 +25,6 @@ use tracer_script::{
     Diagnostics, Input, Level,
     check::Params,
     compile::{Stage, compile_showing},
-    config::MissingProbes,
     facts::Facts,
     program::Image,
 };
@@ -174,6 +173,10 @@ fn prepare(options: &Options) -> anyhow::Result<(Options, Option<Held>)> {
         words => Some(Held::spawn(words)?),
     };
     options.params.child = command.as_ref().map(Held::pid);
+    options.params.report_errors = options.helper_errors;
+    options.params.start_ns = sys::clock_ns(libc::CLOCK_BOOTTIME);
+    let tai_ns = sys::clock_ns(libc::CLOCK_TAI);
+    options.params.tai_offset_ns = tai_ns.wrapping_sub(options.params.start_ns);
     Ok((options, command))
 }
 
@@ -195,10 +198,6 @@ fn compiled(options: &Options, facts: &dyn Facts) -> Result<(Image, String), Fai
     match image {
         Some(image) if !diagnostics.has_errors() => {
             eprint!("{text}");
-            if image.config.missing_probes == MissingProbes::Warn {
-                let warn = |missing| eprintln!("WARNING: {missing}");
-                image.missing.iter().for_each(warn);
-            }
             Ok((image, shown))
         }
         _ => Err(Failure::Script(text)),
