@@ -56,7 +56,7 @@ pub struct Options {
     list: bool,
 
     /// Only this process; ends with it
-    #[arg(short, long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short, long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
     pid: Option<u32>,
 
     /// Run this command once tracing is on, and end with it
@@ -136,10 +136,7 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
         return script::list(pattern, options.verbose > 0).map(|()| 0);
     }
     if options.execute.is_none() && options.words.is_empty() {
-        let reason = "there is no script: give a file, - for standard input, or -e PROGRAM";
-        Cli::command()
-            .error(ErrorKind::MissingRequiredArgument, reason)
-            .exit();
+        wrong_usage("there is no script: give a FILE, - for standard input, or -e PROGRAM");
     }
     let format = options.format;
     let options = engine_options(options)?;
@@ -150,6 +147,15 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
             Ok(1)
         }
     }
+}
+
+/// Ends the process with what is wrong, and how it is used.
+fn wrong_usage(reason: &str) -> ! {
+    let mut cli = Cli::command();
+    cli.build();
+    let command = cli.find_subcommand_mut("run").expect("it is this one");
+    let kind = ErrorKind::MissingRequiredArgument;
+    command.error(kind, reason).exit()
 }
 
 fn engine_options(options: Options) -> anyhow::Result<run::Options> {
