@@ -685,6 +685,28 @@ pub fn raise_memlock() -> Result<()> {
     Ok(())
 }
 
+/// Allows as many open files as may be allowed: each place that is attached to may take one.
+pub fn raise_open_files() -> Result<()> {
+    let failed = |call| SysError {
+        call,
+        source: io::Error::last_os_error(),
+    };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the call fills in the limit, which lives through it.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } < 0 {
+        return Err(failed("getrlimit(RLIMIT_NOFILE)"));
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: limit is a valid rlimit and lives through the call.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } < 0 {
+        return Err(failed("setrlimit(RLIMIT_NOFILE)"));
+    }
+    Ok(())
+}
+
 /// A descriptor that becomes readable when the process ends: `man 2 pidfd_open`. A thread other than a
 /// process's first is refused with `EINVAL`.
 pub fn pidfd_open(pid: u32) -> Result<OwnedFd> {
