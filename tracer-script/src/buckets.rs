@@ -42,10 +42,15 @@ pub fn hist_range(bucket: u32, bits: u8) -> (Option<i64>, Option<i64>) {
     (Some(low as i64), i64::try_from(low + step).ok())
 }
 
+/// How many values there are from `min` up to `max`.
+pub(crate) fn width(min: i64, max: i64) -> u64 {
+    max.wrapping_sub(min) as u64
+}
+
 /// The buckets of `lhist(n, min, max, step)`: number 0 holds what is less than `min`, the last one what is not
 /// less than `max`.
 pub fn lhist_count(min: i64, max: i64, step: i64) -> u32 {
-    (max.saturating_sub(min) / step) as u32 + 2
+    (width(min, max) / step as u64) as u32 + 2
 }
 
 /// What a bucket of `lhist` holds.
@@ -55,8 +60,9 @@ pub fn lhist_range(bucket: u32, min: i64, max: i64, step: i64) -> (Option<i64>, 
         0 => (None, Some(min)),
         _ if bucket == last => (Some(max), None),
         _ => {
-            let low = min + i64::from(bucket - 1) * step;
-            (Some(low), Some(low + step))
+            // It fits in the end, though the width of all buckets may not.
+            let low = min.wrapping_add(i64::from(bucket - 1).wrapping_mul(step));
+            (Some(low), low.checked_add(step).or(Some(max)))
         }
     }
 }

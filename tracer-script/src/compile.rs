@@ -10,6 +10,7 @@ use crate::{
     emit,
     facts::{Facts, Struct},
     ir::Function,
+    limits,
     lower::{self, Given, Shared},
     macros, parse,
     plan::{self, Plan, Planned},
@@ -188,7 +189,10 @@ impl Passes<'_> {
                 programs.push(program);
             }
         }
-        Some(self.image(shared, programs, scratch))
+        let image = self.image(shared, programs, scratch);
+        let sizes = self.env.sizes(facts);
+        limits::check(&image, self.analysis, &sizes, facts, diagnostics);
+        Some(image)
     }
 
     /// The most frames of any stack that the script takes.

@@ -17,6 +17,7 @@ pub mod format;
 mod headers;
 pub mod ir;
 mod lexer;
+mod limits;
 mod literal;
 mod lower;
 pub mod macros;

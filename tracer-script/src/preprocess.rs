@@ -17,6 +17,9 @@ pub struct Preprocessed {
 /// Names that are defined from the start: scripts ask for them to leave out what BTF answers.
 const DEFINED: [&str; 2] = ["BPFTRACE_HAVE_BTF", "TRACER"];
 
+/// Conditions within conditions, at most.
+const DEPTH: usize = 64;
+
 /// Takes them out.
 pub fn preprocess(source: &str, diagnostics: &mut Diagnostics) -> Preprocessed {
     let mut out = Preprocessed::default();
@@ -107,6 +110,10 @@ fn directive(
     let (word, rest) = body.split_at(end);
     let rest = rest.trim();
     let taken = !open.contains(&false);
+    if open.len() >= DEPTH && matches!(word, "if" | "ifdef" | "ifndef") {
+        diagnostics.error(span, format!("conditions (#if) nest deeper than {DEPTH}"));
+        return;
+    }
     let defined = |name: &str, out: &Preprocessed| {
         DEFINED.contains(&name) || out.defines.iter().any(|(known, _)| known == name)
     };

@@ -289,16 +289,10 @@ impl Type {
         match self {
             Self::Unknown | Self::Void | Self::StackModeName(_) | Self::Args => 0,
             Self::Str(size) => *size,
-            Self::Buf(size) => 4 + size,
+            Self::Buf(size) => size.saturating_add(4),
             Self::Array(..) | Self::Struct(_) => self.c_size(sizes),
-            Self::Tuple(elements) => elements
-                .iter()
-                .map(|element| align(element.stored_size(sizes)))
-                .sum(),
-            Self::Record(fields) => fields
-                .iter()
-                .map(|(_, field)| align(field.stored_size(sizes)))
-                .sum(),
+            Self::Tuple(elements) => total(elements.iter(), sizes),
+            Self::Record(fields) => total(fields.iter().map(|(_, field)| field), sizes),
             Self::Stack { .. } | Self::USym => 16,
             Self::Inet => 24,
             Self::Aggregate(aggregate) => aggregate.size(),
@@ -330,17 +324,17 @@ impl Type {
     /// Where the parts of a tuple or a record lie.
     pub fn part_offset(&self, index: usize, sizes: &dyn Sizes) -> u32 {
         match self {
-            Self::Tuple(elements) => elements[..index]
-                .iter()
-                .map(|element| align(element.stored_size(sizes)))
-                .sum(),
-            Self::Record(fields) => fields[..index]
-                .iter()
-                .map(|(_, field)| align(field.stored_size(sizes)))
-                .sum(),
+            Self::Tuple(elements) => total(elements[..index].iter(), sizes),
+            Self::Record(fields) => total(fields[..index].iter().map(|(_, field)| field), sizes),
             _ => 0,
         }
     }
+}
+
+/// Bytes of parts that follow each other; too many to be counted are as many as can be.
+fn total<'a>(parts: impl Iterator<Item = &'a Type>, sizes: &dyn Sizes) -> u32 {
+    let part = |sum: u32, part: &Type| sum.saturating_add(align(part.stored_size(sizes)));
+    parts.fold(0, part)
 }
 
 /// The sizes of structures, which the facts know.
@@ -353,7 +347,7 @@ pub trait Sizes {
 
 /// Rounded up to 8.
 pub fn align(size: u32) -> u32 {
-    size.div_ceil(8) * 8
+    size.saturating_add(7) & !7
 }
 
 /// The integer types that scripts may name without any facts.

@@ -167,16 +167,15 @@ impl Checker<'_> {
                 format!("lhist() min must be less than max (provided min {min} and max {max})"),
             );
         }
-        if (max - min) / step > 1000 {
+        let width = crate::buckets::width(min, max);
+        let buckets = width / step as u64;
+        if buckets > 1000 {
             return self.error(
                 span,
-                format!(
-                    "lhist() too many buckets, must be <= 1000 (would need {})",
-                    (max - min) / step
-                ),
+                format!("lhist() too many buckets, must be <= 1000 (would need {buckets})"),
             );
         }
-        if step > max - min {
+        if step as u64 > width {
             return self.error(span, format!("lhist() step is too large: {step}"));
         }
         Type::Aggregate(Aggregate::LHist { min, max, step })
@@ -1032,7 +1031,7 @@ impl Checker<'_> {
     }
 
     fn introspection(&mut self, expr: &Expr, call: &Call) -> Type {
-        let kind = self.expr(&call.args[0]);
+        let kind = self.type_argument(&call.args[0]);
         if kind == Type::Unknown {
             return Type::Bool;
         }
@@ -1153,7 +1152,7 @@ impl Checker<'_> {
             Type::Ptr(_, space) => space,
             _ => Space::Any,
         };
-        let kind = self.expr(of);
+        let kind = self.type_argument(of);
         let (Type::Struct(key), Some(path)) = (&kind, member_path(member)) else {
             return self.error(
                 expr.span,

@@ -1,6 +1,10 @@
 //! Types by name: those that the script defines, and those that the facts know.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
 
 use crate::{
     ast::{
@@ -11,6 +15,9 @@ use crate::{
     facts::{Facts, Field, Struct},
     types::{Sizes, Space, Type, integer_type},
 };
+
+/// Bytes of a type, at most.
+pub(super) const SIZE_MAX: u32 = 64 << 20;
 
 /// The script's own definitions, and what was asked of the facts so far.
 #[derive(Default)]
@@ -49,6 +56,12 @@ impl Env {
         for structure in &script.c.structs {
             env.define(structure, facts, diagnostics);
         }
+        for structure in &script.c.structs {
+            if env.has_itself(&structure.name) {
+                let message = format!("{} would have itself as a part", structure.name);
+                diagnostics.error(structure.span, message);
+            }
+        }
         env
     }
 
@@ -59,6 +72,16 @@ impl Env {
             let kind = self.c_type(&field.kind, facts, diagnostics);
             let sizes = EnvSizes { env: self, facts };
             let (size, align) = (kind.c_size(&sizes), kind.c_align(&sizes));
+            if size > SIZE_MAX || layout.size > SIZE_MAX {
+                let message = format!("{} is larger than {SIZE_MAX} bytes", structure.name);
+                diagnostics.error(structure.span, message);
+                break;
+            }
+            if field.bits.is_some_and(|bits| bits > size * 8) {
+                let message = format!("{}: a bit field is wider than its type", structure.name);
+                diagnostics.error(structure.span, message);
+                break;
+            }
             layout.add(field, kind, size, align);
         }
         let name: Rc<str> = structure.name.as_str().into();
@@ -67,6 +90,29 @@ impl Env {
         self.structs
             .borrow_mut()
             .insert(name.clone(), Rc::new(Struct { name, size, fields }));
+    }
+
+    /// Whether a structure of the script is a part of itself, or of its parts.
+    fn has_itself(&self, name: &str) -> bool {
+        let structs = self.structs.borrow();
+        let mut seen = HashSet::new();
+        let mut waiting = vec![name];
+        while let Some(structure) = waiting.pop().and_then(|key| structs.get(key)) {
+            for field in &structure.fields {
+                let mut kind = &field.kind;
+                while let Type::Array(element, _) = kind {
+                    kind = element;
+                }
+                match kind {
+                    Type::Struct(key) if **key == *name => return true,
+                    Type::Struct(key) if structs.contains_key(key) && seen.insert(key.clone()) => {
+                        waiting.push(key);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        false
     }
 
     fn c_type(&mut self, kind: &CType, facts: &dyn Facts, diagnostics: &mut Diagnostics) -> Type {

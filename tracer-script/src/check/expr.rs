@@ -18,6 +18,9 @@ const U32: Type = Type::Int {
     signed: false,
 };
 
+/// Bytes of a tuple or a record, at most.
+const VALUE_MAX: u32 = 512 << 10;
+
 impl Checker<'_> {
     pub(super) fn set_type(&mut self, id: ExprId, kind: Type) {
         self.result.types[id as usize] = kind;
@@ -103,7 +106,7 @@ impl Checker<'_> {
                 if kinds.contains(&Type::Unknown) {
                     return Type::Unknown;
                 }
-                Type::Tuple(kinds.into())
+                self.value_of_size(expr.span, Type::Tuple(kinds.into()))
             }
             ExprKind::Record(fields) => {
                 let kinds: Vec<(Rc<str>, Type)> = fields
@@ -113,7 +116,7 @@ impl Checker<'_> {
                 if kinds.iter().any(|(_, kind)| *kind == Type::Unknown) {
                     return Type::Unknown;
                 }
-                Type::Record(kinds.into())
+                self.value_of_size(expr.span, Type::Record(kinds.into()))
             }
             ExprKind::Sizeof(of) => {
                 let kind = self.type_or_expr(of);
@@ -122,7 +125,7 @@ impl Checker<'_> {
                 UINT
             }
             ExprKind::Offsetof(of, path) => self.offsetof(expr, of, path),
-            ExprKind::Type(name) => self.type_name(name),
+            ExprKind::Type(name) => self.error(name.span, "a type stands where a value is needed"),
             ExprKind::Block(statements, value) => {
                 self.scopes.push(HashMap::new());
                 self.stmts(statements);
@@ -134,6 +137,16 @@ impl Checker<'_> {
                 kind
             }
         }
+    }
+
+    /// The type of a value that is put together, as long as it is not too large.
+    fn value_of_size(&mut self, span: Span, kind: Type) -> Type {
+        let size = kind.stored_size(&self.env.sizes(self.facts));
+        if size <= VALUE_MAX {
+            return kind;
+        }
+        let message = format!("the value has {size} bytes, and can have {VALUE_MAX}");
+        self.error(span, message)
     }
 
     /// A part of a tuple: what is added up in a map counts as a number.
@@ -600,17 +613,30 @@ impl Checker<'_> {
                 }
             },
         };
-        env::with_suffixes(base, suffixes, space, env::is_text(&name.base))
+        let kind = env::with_suffixes(base, suffixes, space, env::is_text(&name.base));
+        let size = kind.c_size(&self.env.sizes(self.facts));
+        if size > env::SIZE_MAX {
+            let message = format!("{kind} is larger than {} bytes", env::SIZE_MAX);
+            return self.error(name.span, message);
+        }
+        kind
     }
 
     pub(super) fn type_or_expr(&mut self, of: &TypeOrExpr) -> Type {
         match of {
             TypeOrExpr::Type(name) => self.type_name(name),
-            TypeOrExpr::Expr(expr) => match &expr.kind {
-                ExprKind::Type(name) => self.type_name(name),
-                _ => self.expr(expr),
-            },
+            TypeOrExpr::Expr(expr) => self.type_argument(expr),
         }
+    }
+
+    /// An argument that may be a type instead of a value.
+    pub(super) fn type_argument(&mut self, expr: &Expr) -> Type {
+        let ExprKind::Type(name) = &expr.kind else {
+            return self.expr(expr);
+        };
+        let kind = self.type_name(name);
+        self.set_type(expr.id, kind.clone());
+        kind
     }
 
     fn cast(&mut self, expr: &Expr, name: &TypeName, operand: &Expr) -> Type {

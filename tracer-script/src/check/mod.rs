@@ -15,7 +15,7 @@ use std::{
 };
 
 use crate::{
-    ast::{ExprId, Script},
+    ast::{ExprId, ExprKind, Probe, Script, visit},
     config::Config,
     diagnostic::{Diagnostics, Span},
     facts::Facts,
@@ -171,6 +171,18 @@ pub fn check(
         if info.used && !info.assigned && info.value == Type::Unknown {
             told.error(info.span, format!("Undefined map: {name}"));
         }
+        if info.assigned && info.value == Type::Unknown && !told.has_errors() {
+            let message = format!("The type of {name} cannot be told: its value is made of itself");
+            told.error(info.span, message);
+        }
+    }
+    for (unit, result) in units.iter().zip(&checked) {
+        if told.has_errors() {
+            break;
+        }
+        if let Some((name, span)) = untyped(&script.probes[unit.probe], result) {
+            told.error(span, format!("Undefined or undeclared variable: {name}"));
+        }
     }
     diagnostics.extend(told);
     (
@@ -180,6 +192,26 @@ pub fn check(
         },
         env,
     )
+}
+
+/// A variable that is used, and never given anything that has a type.
+fn untyped(probe: &Probe, checked: &Checked) -> Option<(String, Span)> {
+    let unknown = |variable: &Variable| variable.kind == Type::Unknown;
+    if !checked.variables.iter().any(unknown) {
+        return None;
+    }
+    let mut found = None;
+    let mut body = probe.body.clone();
+    visit::stmts(&mut body, &mut |expr| {
+        let variable = checked.bindings.get(&expr.id);
+        if let ExprKind::Var(name) = &expr.kind
+            && variable.is_some_and(|&index| unknown(&checked.variables[index]))
+        {
+            found.get_or_insert((name.clone(), expr.span));
+        }
+        true
+    });
+    found
 }
 
 /// What the next round could build upon.

@@ -1,6 +1,6 @@
 //! C's declarations: structures, unions, enumerations and other names of types.
 
-use super::{Parsed, Parser, expr::constant};
+use super::{Parsed, Parser, SUFFIXES, TOO_MANY_SUFFIXES, expr::constant};
 use crate::{
     ast::{CEnum, CField, CStruct, CType, TypeBase, TypeName, TypeSuffix},
     diagnostic::Span,
@@ -102,10 +102,11 @@ impl Parser<'_> {
             }
             suffixes.push(TypeSuffix::Pointer);
         }
+        let stars = suffixes.len();
         if self.is_sign("(") {
             return self.function_pointer();
         }
-        let (name, _) = self.word("a name")?;
+        let (name, span) = self.word("a name")?;
         while self.take_sign("[") {
             let length = match self.is_sign("]") {
                 true => 0,
@@ -123,6 +124,11 @@ impl Parser<'_> {
             self.expect("]")?;
             suffixes.push(TypeSuffix::Array(Some(length)));
         }
+        if suffixes.len() > SUFFIXES {
+            return self.fail(span, TOO_MANY_SUFFIXES);
+        }
+        // What is written first is the outermost.
+        suffixes[stars..].reverse();
         Ok((name, with_suffixes(base, suffixes)))
     }
 
@@ -204,7 +210,7 @@ impl Parser<'_> {
                     self.declarator(base.clone())?
                 };
                 let bits = match self.take_sign(":") {
-                    true => Some(self.number()? as u32),
+                    true => Some(self.bits()?),
                     false => None,
                 };
                 fields.push(CField { name, kind, bits });
@@ -227,6 +233,14 @@ impl Parser<'_> {
             fields,
             packed,
         })
+    }
+
+    fn bits(&mut self) -> Parsed<u32> {
+        let span = self.token.span;
+        match self.number()? {
+            bits @ 0..=64 => Ok(bits as u32),
+            _ => self.fail(span, "a bit field has at most 64 bits"),
+        }
     }
 
     /// Reads `enum name { … }` or `enum name`, and gives the name back.

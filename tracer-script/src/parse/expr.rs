@@ -1,6 +1,6 @@
 //! Expressions, by precedence.
 
-use super::{Parsed, Parser};
+use super::{Parsed, Parser, SUFFIXES, TOO_MANY_SUFFIXES};
 use crate::{
     ast::{BinaryOp, Call, Expr, ExprKind, TypeBase, TypeName, TypeOrExpr, TypeSuffix, UnaryOp},
     diagnostic::Span,
@@ -290,6 +290,9 @@ impl Parser<'_> {
     }
 
     pub(super) fn number(&mut self) -> Parsed<u64> {
+        if self.token.kind != Kind::Number {
+            return self.unexpected("expected a number");
+        }
         let text = self.text();
         let span = self.advance().span;
         match literal::integer(text) {
@@ -506,6 +509,9 @@ impl Parser<'_> {
                 suffixes.push(TypeSuffix::Array(length));
             } else if !self.take_word("const") {
                 break;
+            }
+            if suffixes.len() > SUFFIXES {
+                return self.fail(start.to(self.token.span), TOO_MANY_SUFFIXES);
             }
         }
         let span = Span {

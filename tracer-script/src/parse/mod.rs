@@ -14,6 +14,10 @@ use crate::{
 /// Blocks and expressions nest no deeper.
 const DEPTH: u32 = 128;
 
+/// Stars and lengths behind a type, at most.
+const SUFFIXES: usize = 16;
+const TOO_MANY_SUFFIXES: &str = "a type has more than 16 stars and lengths";
+
 /// What could not be read has been told; the caller goes on where it knows its way.
 pub(crate) struct Failed;
 
