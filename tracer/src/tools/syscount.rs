@@ -283,9 +283,9 @@ impl Tool for Syscount {
     fn tick(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
         let by_process = self.by == By::Process;
         if by_process || self.by == By::Container {
-            self.totals.take_over(context.session, |key, named| {
+            self.totals.take_over(context.session, |key, cgroup| {
                 // Named while it is there: short-lived containers are known later by their names, too.
-                context.names.container(named.cgroup);
+                context.names.container(cgroup);
                 by_process && !context.names.has_process(key as u32)
             })?;
         }
