@@ -100,16 +100,22 @@ pub fn is_compat() -> bool {
 /// The number of the call that the running task is in, whose registers are at `regs`.
 #[inline(always)]
 fn number(regs: u64) -> u32 {
-    let offset = OFFSET_REGS_NUMBER.load();
+    register(regs, OFFSET_REGS_NUMBER.load()).unwrap_or(u64::MAX) as u32
+}
+
+/// A register of those at `regs`, which the running task came into the kernel with.
+#[inline(always)]
+fn register(regs: u64, offset: u32) -> Option<u64> {
     if TYPED_TASK.load() == 0 {
-        return task::read::<u64>(regs, offset).unwrap_or(u64::MAX) as u32;
+        return task::read::<u64>(regs, offset);
     }
     // SAFETY: the registers lie on the running task's stack, and the verifier checks that a member of this
     // size is at the offset.
-    unsafe {
+    let value = unsafe {
         let regs = task_registers() as *const u8;
-        regs.add(offset as usize).cast::<u64>().read_volatile() as u32
-    }
+        regs.add(offset as usize).cast::<u64>().read_volatile()
+    };
+    Some(value)
 }
 
 /// The address of the registers that the running task came into the kernel with. Linux 5.15.
@@ -127,6 +133,6 @@ pub fn argument(regs: u64, index: usize, compat: bool) -> u64 {
     } else {
         OFFSET_REGS_ARGUMENTS.load()
     };
-    let value = task::read::<u64>(regs, offsets[index & 3]).unwrap_or(0);
+    let value = register(regs, offsets[index & 3]).unwrap_or(0);
     if compat { value & 0xffff_ffff } else { value }
 }
