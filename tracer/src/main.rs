@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use tracer::cli::{self, Cli};
+use tracer::cli::{self, Cli, WrongUsage};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -13,7 +13,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tracer: {error:#}");
-            ExitCode::FAILURE
+            match error.downcast_ref::<WrongUsage>() {
+                Some(_) => ExitCode::from(2),
+                None => ExitCode::FAILURE,
+            }
         }
     }
 }
