@@ -8,6 +8,7 @@ mod figure;
 mod stream;
 
 use std::{
+    ffi::OsStr,
     path::PathBuf,
     process::{Command, Stdio},
     time::Instant,
@@ -96,6 +97,16 @@ impl Contender {
         command.args(&self.words[1..]).stdin(Stdio::null());
         command
     }
+}
+
+/// A command that what else the machine has to do does not interrupt, where `chrt` is installed.
+fn undisturbed(program: impl AsRef<OsStr>) -> Command {
+    if find("chrt").is_none() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("chrt");
+    command.args(["--fifo", "5"]).arg(program);
+    command
 }
 
 /// Those whose programs are installed.
@@ -245,7 +256,7 @@ fn per_call(programs: &Programs, rounds: u32) -> anyhow::Result<Table> {
         contender("perf trace -s", &["perf", "trace", "-a", "-s"]),
     ]);
     let time = || -> anyhow::Result<f64> {
-        let mut command = Command::new(&programs.e2e);
+        let mut command = undisturbed(&programs.e2e);
         let ns = output(command.args(["workload", "timed-calls", CALLS, "--cpu", "1"]))?;
         Ok(String::from_utf8_lossy(&ns).trim().parse()?)
     };

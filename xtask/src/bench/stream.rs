@@ -1,13 +1,13 @@
 //! Events that reach user space: opens that one thread makes as fast as it can, each shown as a line.
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
 use crate::process::{output, target};
 
 use super::{
     Background, Contender, Programs, contender,
     figure::{Figure, Table},
-    present,
+    present, undisturbed,
 };
 
 /// Opens of each measurement.
@@ -72,7 +72,7 @@ fn table(
 /// Opens a second, and how many of them were not shown.
 fn run(programs: &Programs, contender: &Contender, path: &str) -> anyhow::Result<(f64, usize)> {
     let rate = || -> anyhow::Result<f64> {
-        let mut command = Command::new(&programs.e2e);
+        let mut command = undisturbed(&programs.e2e);
         command.args(["workload", "timed-opens", &OPENS.to_string()]);
         let rate = output(command.args(["--cpu", "1", "--path", path]))?;
         Ok(String::from_utf8_lossy(&rate).trim().parse()?)
@@ -85,7 +85,9 @@ fn run(programs: &Programs, contender: &Contender, path: &str) -> anyhow::Result
         "bpftrace" => "",
         _ => "attached:",
     };
-    let background = Background::start(contender.command().arg(&file), sign)?;
+    let mut command = undisturbed(&contender.words[0]);
+    command.args(&contender.words[1..]).arg(&file);
+    let background = Background::start(&mut command, sign)?;
     if sign.is_empty() {
         // It says nothing when it writes to a file.
         std::thread::sleep(std::time::Duration::from_secs(2));
