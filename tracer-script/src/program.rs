@@ -12,6 +12,9 @@ use crate::{
     types::Type,
 };
 
+/// An enumeration's name, and its enumerators with their values.
+pub type Enumeration = (Rc<str>, Vec<(String, i64)>);
+
 /// A whole compiled script.
 #[derive(Debug, Default)]
 pub struct Image {
@@ -32,7 +35,7 @@ pub struct Image {
     /// Structures that values of the script are of, for printing.
     pub structs: Vec<Rc<Struct>>,
     /// Enumerations that values of the script are of, for printing.
-    pub enums: Vec<(Rc<str>, Vec<(String, i64)>)>,
+    pub enums: Vec<Enumeration>,
     /// The most frames of any stack; 0 where the script takes none.
     pub stack_frames: u32,
 }
