@@ -262,7 +262,7 @@ impl Passes<'_> {
                     map.value_size = 8 + frames * 8;
                     map.entries = lower::stack_entries(frames);
                 }
-                MapRole::Script | MapRole::Loss => {}
+                MapRole::Script | MapRole::Loss | MapRole::Seen => {}
             }
         }
         leave_out_unused(&mut shared.maps, &mut programs);

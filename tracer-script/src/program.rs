@@ -54,6 +54,8 @@ pub enum MapRole {
     Scratch,
     /// Constants: [`Image::rodata`], to be frozen before programs are loaded.
     Rodata,
+    /// Processes that an address of has been kept, by their numbers: each is told of once, while it lives.
+    Seen,
     /// Frames of stacks by their hash: a `u64` that tells how many, then as many addresses as
     /// [`Image::stack_frames`] says.
     Stacks,
@@ -243,6 +245,8 @@ pub enum ActionKind {
     Time(String),
     /// `join`, with the text between.
     Join(String),
+    /// An address of a process, its argument, will have to be named, maybe when the process is gone.
+    Process,
     /// A helper that failed: its name; the argument is what it returned.
     HelperError(&'static str),
     /// `skboutput`: the file.
