@@ -27,7 +27,8 @@
 //! | `PEER` | bpftrace 0.17 prints the same: checked where it is installed |
 //! | `DIFFERS` | why bpftrace 0.17 prints something else |
 //!
-//! `{E2E}` in a script or its parameters is the path of the test program, `{DIR}` that of the folder.
+//! `{E2E}` in a script or its parameters is the path of the test program, `{DIR}` that of the folder, `{ID}` a
+//! number of this run, which is `$ID` in commands.
 
 use std::time::Duration;
 
@@ -194,7 +195,7 @@ fn regexes(lines: Option<Vec<String>>) -> Vec<regex_lite::Regex> {
 }
 
 /// What a word of `NEEDS` stands for.
-fn need(word: &str) -> Need {
+pub fn need(word: &str) -> Need {
     if let Some(release) = word.strip_prefix("kernel>=") {
         let (major, minor) = release.split_once('.').expect("MAJOR.MINOR");
         return Need::Kernel(major.parse().expect("major"), minor.parse().expect("minor"));

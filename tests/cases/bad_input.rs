@@ -42,7 +42,7 @@ fn refused(ran: &Ran, code: i32, says: &str) {
 }
 
 fn nonsense() {
-    let cases: [(&[&str], &str); 16] = [
+    let cases: [(&[&str], &str); 19] = [
         (&["nosuchtool"], "nosuchtool"),
         (&["syscount", "--nosuchflag"], "nosuchflag"),
         (&["syscount", "-d", "-1"], "-1"),
@@ -62,11 +62,13 @@ fn nonsense() {
         (&["syscount", "-p", "1", "--", "true"], "cannot be used"),
         (&["biosnoop", "--min-latency", "1fortnight"], "fortnight"),
         (&["funccount"], "PATTERN"),
+        (&["syscount", "-s", "read,nosuchcall"], "nosuchcall"),
+        (&["syscount", "--by", "errno", "-c"], "--count-only"),
+        (&["syscount", "--"], "after --"),
     ];
     for (words, says) in cases {
         refused(&tracer(words), 2, says);
     }
-    refused(&tracer(&["syscount", "-s", "nosuchcall"]), 1, "nosuchcall");
 }
 
 fn no_such_process() {
@@ -146,12 +148,17 @@ fn full_disk() {
     let ran = tracer(&["syscount", "-o", "/dev/full", "-d", "0.2"]);
     refused(&ran, 1, "No space left");
     assert!(ran.stderr.contains("/dev/full"), "{}", ran.stderr);
-    let full = File::options().write(true).open("/dev/full").expect("open");
-    let output = command(&["syscount", "-d", "0.2"])
-        .stdout(full)
-        .output()
-        .expect("run");
-    assert_eq!(output.status.code(), Some(1));
+    for words in [
+        &["syscount", "-d", "0.2"][..],
+        &["list", "syscalls"],
+        &["doctor"],
+    ] {
+        let full = File::options().write(true).open("/dev/full").expect("open");
+        let output = command(words).stdout(full).output().expect("run");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {stderr}");
+        assert!(stderr.contains("standard output"), "{words:?}: {stderr}");
+    }
 }
 
 fn unwritable_output() {

@@ -1,5 +1,5 @@
 //! The examples of the manual: blocks of kind `console`, whose first line begins with `# tracer`. What stands
-//! behind the command is what it prints.
+//! behind the command is what it prints. Words behind `console` are needs, as in cases.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +7,8 @@ use libtest_mimic::Trial;
 
 use crate::{
     cases::scripts::own_trial,
-    script_case::{Case, Expected, Script},
+    harness::Need,
+    script_case::{Case, Expected, Script, need},
 };
 
 /// Pages with examples: they are part of the program, for it runs in virtual machines, too.
@@ -27,17 +28,26 @@ pub fn trials() -> Vec<Trial> {
     examples.map(|case| own_trial("docs", case)).collect()
 }
 
-/// An example: its line, its command, what it prints.
-type Example = (usize, String, Vec<String>);
+/// An example.
+struct Example {
+    line: usize,
+    command: String,
+    printed: Vec<String>,
+    needs: Vec<Need>,
+}
 
 fn examples(text: &str) -> impl Iterator<Item = Example> {
     let lines: Vec<&str> = text.lines().collect();
     let starts: Vec<usize> = (0..lines.len())
-        .filter(|&at| lines[at] == "```console")
+        .filter(|&at| lines[at].starts_with("```console"))
         .collect();
     starts.into_iter().map(move |start| {
         let block = lines[start + 1..].iter().take_while(|line| **line != "```");
-        example(start + 2, &block.copied().collect::<Vec<_>>())
+        let words = lines[start].split(' ').skip(1);
+        Example {
+            needs: words.map(need).collect(),
+            ..example(start + 2, &block.copied().collect::<Vec<_>>())
+        }
     })
 }
 
@@ -54,10 +64,21 @@ fn example(line: usize, block: &[&str]) -> Example {
         at += 1;
     }
     let printed = block[at..].iter().map(|line| (*line).to_owned());
-    (line, command, printed.collect())
+    Example {
+        line,
+        command,
+        printed: printed.collect(),
+        needs: Vec::new(),
+    }
 }
 
-fn case(page: &str, (line, command, printed): Example) -> Arc<Case> {
+fn case(page: &str, example: Example) -> Arc<Case> {
+    let Example {
+        line,
+        command,
+        printed,
+        needs,
+    } = example;
     let tells = !command.contains(" -q ");
     Arc::new(Case {
         name: format!("{page}::line_{line}"),
@@ -65,7 +86,7 @@ fn case(page: &str, (line, command, printed): Example) -> Arc<Case> {
         options: Vec::new(),
         params: Vec::new(),
         environment: Vec::new(),
-        needs: Vec::new(),
+        needs,
         after: None,
         expected: Expected {
             lines: Some(printed),

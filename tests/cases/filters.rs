@@ -131,14 +131,16 @@ fn container() {
 
 fn container_is_shown() {
     let container = Cgroup::new(&format!("docker-{ID}.scope"));
-    let tracing = Tracing::start(&with(&["--by", "process", "--comm", "contained"]));
+    let words = ["--by", "process", "--comm", "contained", "--hist"];
+    let tracing = Tracing::start(&with(&words));
     container.run(&["calls", "100", "--comm", "contained"]);
     let ran = tracing.interrupt().ok();
-    let shown = ran.row("comm", "contained")["container"]
-        .as_str()
-        .expect("container")
-        .to_owned();
+    let row = ran.row("comm", "contained");
+    let shown = row["container"].as_str().expect("container").to_owned();
     assert!(shown.contains("3f2a9c0d1e5b"), "{shown}");
+    // The name that is filtered by must not get into what is counted.
+    let histogram = ran.of_type("histogram").pop().expect("histogram");
+    assert_eq!(histogram["count"], row["calls"], "{histogram}");
 }
 
 fn own_calls() {

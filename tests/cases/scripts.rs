@@ -219,6 +219,7 @@ fn ready(name: &str) -> &'static str {
 fn filled(text: &str) -> String {
     text.replace("{E2E}", &own_path())
         .replace("{DIR}", &folder().to_string_lossy())
+        .replace("{ID}", &std::process::id().to_string())
 }
 
 /// A folder for files of the cases, which run one at a time.
@@ -271,6 +272,7 @@ fn with_environment(command: &mut Command, case: &Case) {
         .env("PATH", search_path(&folder))
         .env("E2E", own_path())
         .env("DIR", folder)
+        .env("ID", std::process::id().to_string())
         .envs(case.environment.iter().map(|(key, value)| (key, value)))
         .stdin(Stdio::null());
 }
@@ -293,11 +295,14 @@ fn run(case: &Case, words: &[String]) -> Outcome {
     let stderr = collect(child.stderr.take().expect("stderr"), said);
     // The channel closes with both pipes: nothing that sleeps or polls disturbs what is traced.
     let mut after = case.after.as_deref();
+    let mut wrong = None;
     let in_time = loop {
         match saying.recv_timeout(end.saturating_duration_since(Instant::now())) {
             Ok(()) => {
-                if let Some(text) = after.take() {
-                    run_after(text, case, &child);
+                if let Some(text) = after.take()
+                    && let Err(error) = run_after(text, case, &child)
+                {
+                    wrong = Some(error);
                 }
             }
             Err(RecvTimeoutError::Disconnected) => break true,
@@ -313,6 +318,10 @@ fn run(case: &Case, words: &[String]) -> Outcome {
         stderr: text(&stderr),
         status,
     };
+    if let Some(error) = wrong {
+        outcome.status = None;
+        outcome.stderr += &error;
+    }
     if !in_time {
         outcome.status = None;
         outcome.stderr += &format!("(not done after {:?})\n", case.timeout);
@@ -320,18 +329,23 @@ fn run(case: &Case, words: &[String]) -> Outcome {
     outcome
 }
 
-fn run_after(text: &str, case: &Case, child: &Child) {
-    let mut command = Command::new("sh");
+/// Runs the workload, and ends tracing. The error says how the workload went wrong.
+fn run_after(text: &str, case: &Case, child: &Child) -> Result<(), String> {
+    let mut command = Command::new("timeout");
     with_environment(&mut command, case);
+    let limit = case.timeout.as_secs().to_string();
     let status = command
-        .args(["-c", text])
+        .args([&limit, "sh", "-c", text])
         .stdout(Stdio::null())
         .status()
-        .expect("run sh");
-    assert!(status.success(), "{}: {text}: {status}", case.name);
+        .expect("run timeout, which is part of coreutils and of busybox");
     // What the workload did last is on its way. Parking is no sleep that a script could see.
     std::thread::park_timeout(Duration::from_millis(20));
     kill(child.id(), libc::SIGINT);
+    match status.success() {
+        true => Ok(()),
+        false => Err(format!("(the workload went wrong: {status}: {text})\n")),
+    }
 }
 
 /// Takes what comes through a pipe, and tells when the word has come.

@@ -33,6 +33,11 @@ pub fn tests() -> Vec<Test> {
             late_process_counts,
         ),
         test(
+            "syscount::processes_may_end_at_any_time",
+            &[],
+            processes_may_end_at_any_time,
+        ),
+        test(
             "syscount::compat_calls_have_their_own_names",
             &[Need::Compat],
             compat_calls,
@@ -149,6 +154,18 @@ fn late_process_counts() {
     for cause in ["map_full", "start_missed", "folded", "recursion"] {
         assert_eq!(ran.lost(cause), 0, "{cause}");
     }
+}
+
+/// The table is so small that processes are taken out of it ten times a second, some as they end.
+fn processes_may_end_at_any_time() {
+    let words = ["--by", "process", "-s", "getppid", "--max-keys", "256"];
+    let ran = trace_workload(&with(&words), &["in-turn", "900", "3000"]).ok();
+    let of_workers = |row: &serde_json::Value| row["comm"] == "worker";
+    let rows: Vec<_> = ran.rows().into_iter().filter(of_workers).collect();
+    assert_eq!(rows.len(), 900);
+    rows.iter()
+        .for_each(|row| assert_eq!(row["calls"], 3000, "{row}"));
+    assert_eq!(ran.lost("map_full"), 0);
 }
 
 fn compat_calls() {

@@ -28,6 +28,7 @@ pub fn run(words: &[String]) -> ExitCode {
         "compat" => calls::compat(arguments),
         "churn-then-calls" => processes::churn_then_calls(arguments),
         "crowd" => processes::crowd(arguments),
+        "in-turn" => processes::in_turn(arguments),
         "family" => processes::family(arguments),
         "compat-open" => calls::compat_open(),
         "opens" => files::opens(),

@@ -30,6 +30,16 @@ pub fn churn_then_calls(arguments: &[&str]) {
     });
 }
 
+/// `in-turn PROCESSES N`: so many processes named `worker`, one after the other, each with N calls.
+pub fn in_turn(arguments: &[&str]) {
+    for _ in 0..number(arguments, 0) {
+        in_child(|| {
+            set_comm("worker");
+            getppid(number(arguments, 1));
+        });
+    }
+}
+
 /// `family PROCESSES N`: a chain of so many processes, each the child of the one before, with N calls.
 pub fn family(arguments: &[&str]) {
     generation(number(arguments, 0), number(arguments, 1));

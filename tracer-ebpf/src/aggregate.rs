@@ -1,4 +1,4 @@
-//! Adding up by key, exactly: every counter is per CPU, and is added to atomically, as a program may be
+//! Adding up by key, exactly: every counter is per CPU, and is added to atomically where a program may be
 //! interrupted by one that adds to the same counter.
 
 use aya_ebpf::{
@@ -29,6 +29,14 @@ pub fn add(counter: *mut u64, value: u64) {
     }
     #[cfg(not(target_arch = "bpf"))]
     let _ = (counter, value);
+}
+
+/// Adds to a counter that lives in a map value of this CPU, and that nothing adds to but this one program,
+/// which the kernel never begins within itself on a CPU: some 6 ns cheaper than [`add`].
+#[inline(always)]
+pub fn add_alone(counter: *mut u64, value: u64) {
+    // SAFETY: the counter lies in a map value, which is aligned and outlives the program's run.
+    unsafe { *counter += value };
 }
 
 /// The same value, about which the compiler knows nothing: so that it keeps a check of bounds that it could
@@ -112,6 +120,17 @@ pub fn row(row: u32, key: u64) -> Option<&'static mut Row> {
 /// Adds a value to a histogram.
 #[inline(always)]
 pub fn record(hist: &mut Hist, value: u64) {
+    record_by(hist, value, add);
+}
+
+/// The same for a histogram that nothing adds to but this one program: see [`add_alone`].
+#[inline(always)]
+pub fn record_alone(hist: &mut Hist, value: u64) {
+    record_by(hist, value, add_alone);
+}
+
+#[inline(always)]
+fn record_by(hist: &mut Hist, value: u64, add: impl Fn(*mut u64, u64)) {
     let slot = opaque(slot_of(value) as u64) as usize;
     if slot < SLOTS {
         add(&raw mut hist.slots[slot], 1);

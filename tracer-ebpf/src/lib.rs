@@ -7,11 +7,15 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 /// Defines constants that user space sets at load.
+///
+/// The section is where they would go anyhow. To name it keeps the compiler from using one of them where a
+/// program needs a constant of the same value, which is no longer that when user space has set it.
 #[macro_export]
 macro_rules! constants {
     ($($(#[$doc:meta])* $name:ident: $kind:ty = $value:expr;)*) => {
         $($(#[$doc])*
         #[unsafe(no_mangle)]
+        #[unsafe(link_section = ".rodata")]
         pub static $name: ::aya_ebpf::Global<$kind> = ::aya_ebpf::Global::new($value);)*
     };
 }

@@ -7,6 +7,7 @@ use aya_ebpf::{macros::map, maps::Array};
 use tracer_common::loss::Loss;
 
 use crate::{
+    filter,
     loss::lost,
     task_storage::{TASK_STORAGE, TaskStorage},
 };
@@ -31,8 +32,8 @@ static STARTS_BY_TID: Array<Start> = Array::with_max_entries(1, 0);
 
 /// Notes that the running thread begins `what`.
 #[inline(always)]
-pub fn begin(tid: u32, start: Start) {
-    match slot(tid, true) {
+pub fn begin(start: Start) {
+    match slot(true) {
         // SAFETY: only the thread itself writes its slot.
         Some(slot) => unsafe { *slot = start },
         None => lost(Loss::StartMissed),
@@ -51,8 +52,8 @@ pub enum Ended {
 
 /// Takes back what the running thread began.
 #[inline(always)]
-pub fn end(tid: u32) -> Ended {
-    let Some(slot) = slot(tid, false) else {
+pub fn end() -> Ended {
+    let Some(slot) = slot(false) else {
         return Ended::Unseen;
     };
     // SAFETY: only the thread itself writes its slot.
@@ -70,9 +71,9 @@ pub fn end(tid: u32) -> Ended {
 }
 
 #[inline(always)]
-fn slot(tid: u32, create: bool) -> Option<*mut Start> {
+fn slot(create: bool) -> Option<*mut Start> {
     if TASK_STORAGE.load() == 0 {
-        return STARTS_BY_TID.get_ptr_mut(tid);
+        return STARTS_BY_TID.get_ptr_mut(filter::current().tid);
     }
     STARTS_BY_TASK.current(create)
 }

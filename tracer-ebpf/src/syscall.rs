@@ -1,11 +1,11 @@
 //! Numbers and arguments of system calls, as the registers that the tracepoints hand over have them.
 
 use aya_ebpf::{
-    helpers::{bpf_get_current_task, bpf_get_current_task_btf, generated::bpf_task_pt_regs},
+    helpers::{bpf_get_current_task_btf, generated::bpf_task_pt_regs},
     programs::{RawTracePointContext, TracePointContext},
 };
 
-use crate::task;
+use crate::task::{self, TYPED_TASK};
 
 constants! {
     /// 1 on x86-64, where a 64-bit kernel runs 32-bit programs by other numbers.
@@ -69,8 +69,7 @@ impl Exit for TracePointContext {
 
     #[inline(always)]
     fn registers(&self) -> u64 {
-        // SAFETY: the helper takes the running task. Linux 5.15.
-        unsafe { bpf_task_pt_regs(bpf_get_current_task_btf().cast()) as u64 }
+        task_registers()
     }
 }
 
@@ -94,15 +93,36 @@ pub fn is_compat() -> bool {
     if X86.load() == 0 {
         return false;
     }
-    // SAFETY: the helper takes no argument.
-    let task = unsafe { bpf_get_current_task() };
-    task::read::<u32>(task, OFFSET_TASK_STATUS.load()).is_some_and(|status| status & TS_COMPAT != 0)
+    task::read_current::<u32>(OFFSET_TASK_STATUS.load())
+        .is_some_and(|status| status & TS_COMPAT != 0)
 }
 
-/// The call's number.
+/// The number of the call that the running task is in, whose registers are at `regs`.
 #[inline(always)]
-pub fn number(regs: u64) -> u32 {
-    task::read::<u64>(regs, OFFSET_REGS_NUMBER.load()).unwrap_or(u64::MAX) as u32
+fn number(regs: u64) -> u32 {
+    register(regs, OFFSET_REGS_NUMBER.load()).unwrap_or(u64::MAX) as u32
+}
+
+/// A register of those at `regs`, which the running task came into the kernel with.
+#[inline(always)]
+fn register(regs: u64, offset: u32) -> Option<u64> {
+    if TYPED_TASK.load() == 0 {
+        return task::read::<u64>(regs, offset);
+    }
+    // SAFETY: the registers lie on the running task's stack, and the verifier checks that a member of this
+    // size is at the offset.
+    let value = unsafe {
+        let regs = task_registers() as *const u8;
+        regs.add(offset as usize).cast::<u64>().read_volatile()
+    };
+    Some(value)
+}
+
+/// The address of the registers that the running task came into the kernel with. Linux 5.15.
+#[inline(always)]
+fn task_registers() -> u64 {
+    // SAFETY: the helper takes the running task.
+    unsafe { bpf_task_pt_regs(bpf_get_current_task_btf().cast()) as u64 }
 }
 
 /// One of the first four arguments. They are still there when the call returns.
@@ -113,6 +133,6 @@ pub fn argument(regs: u64, index: usize, compat: bool) -> u64 {
     } else {
         OFFSET_REGS_ARGUMENTS.load()
     };
-    let value = task::read::<u64>(regs, offsets[index & 3]).unwrap_or(0);
+    let value = register(regs, offsets[index & 3]).unwrap_or(0);
     if compat { value & 0xffff_ffff } else { value }
 }

@@ -1,7 +1,8 @@
 //! Facts of the running task.
 
 use aya_ebpf::helpers::{
-    bpf_get_current_cgroup_id, bpf_get_current_task, bpf_ktime_get_ns, bpf_probe_read_kernel,
+    bpf_get_current_cgroup_id, bpf_get_current_task, bpf_get_current_task_btf, bpf_ktime_get_ns,
+    bpf_probe_read_kernel,
 };
 
 constants! {
@@ -20,6 +21,10 @@ constants! {
     OFFSET_KN_ID: u32 = 0;
     /// 1 on a host whose containers are told apart by cgroup v1.
     CGROUP_V1: u32 = 0;
+    /// 1 where the helpers hand out the running task and its registers as pointers that plain loads may
+    /// follow (`bpf_get_current_task_btf`, `bpf_task_pt_regs`): Linux 5.15. The helper that reads any
+    /// address costs some 20 ns more.
+    TYPED_TASK: u32 = 0;
 }
 
 /// The time: nanoseconds of `CLOCK_MONOTONIC`.
@@ -34,6 +39,22 @@ pub fn now() -> u64 {
 pub fn read<T>(base: u64, offset: u32) -> Option<T> {
     // SAFETY: the helper checks the address, and fails on one that cannot be read.
     unsafe { bpf_probe_read_kernel((base + u64::from(offset)) as *const T) }.ok()
+}
+
+/// Reads a `T` at this offset of the running task's `task_struct`.
+#[inline(always)]
+pub fn read_current<T: Copy>(offset: u32) -> Option<T> {
+    if TYPED_TASK.load() == 0 {
+        // SAFETY: the helper takes no argument.
+        return read(unsafe { bpf_get_current_task() }, offset);
+    }
+    // SAFETY: the helper hands out the running task, which outlives the program's run, and the verifier
+    // checks that a member of this size is at the offset.
+    let value = unsafe {
+        let task: *const u8 = bpf_get_current_task_btf().cast();
+        task.add(offset as usize).cast::<T>().read_volatile()
+    };
+    Some(value)
 }
 
 /// The id of the running task's cgroup: the inode number of its folder. 0 where it cannot be read.

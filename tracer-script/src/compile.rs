@@ -15,7 +15,7 @@ use crate::{
     macros, parse,
     plan::{self, Plan, Planned},
     preprocess,
-    program::{Image, Map, MapRole, Program},
+    program::{Enumeration, Image, Map, MapRole, Program},
     types::Type,
 };
 
@@ -262,7 +262,7 @@ impl Passes<'_> {
                     map.value_size = 8 + frames * 8;
                     map.entries = lower::stack_entries(frames);
                 }
-                MapRole::Script | MapRole::Loss => {}
+                MapRole::Script | MapRole::Loss | MapRole::Seen => {}
             }
         }
         leave_out_unused(&mut shared.maps, &mut programs);
@@ -278,7 +278,7 @@ impl Passes<'_> {
         kinds.extend(actions.flat_map(|action| action.args.iter().cloned()));
         let structs = shared.structs.iter();
         kinds.extend(structs.flat_map(|one| one.fields.iter().map(|field| field.kind.clone())));
-        let mut enums: Vec<(Rc<str>, Vec<(String, i64)>)> = Vec::new();
+        let mut enums: Vec<Enumeration> = Vec::new();
         for kind in &kinds {
             collect_enums(kind, self.env, facts, &mut enums);
         }
@@ -372,12 +372,7 @@ pub(crate) fn collect_structs(
     }
 }
 
-fn collect_enums(
-    kind: &Type,
-    env: &Env,
-    facts: &dyn Facts,
-    found: &mut Vec<(Rc<str>, Vec<(String, i64)>)>,
-) {
+fn collect_enums(kind: &Type, env: &Env, facts: &dyn Facts, found: &mut Vec<Enumeration>) {
     match kind {
         Type::Enum { name, .. } => {
             if !found.iter().any(|(known, _)| known == name)

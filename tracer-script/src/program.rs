@@ -12,6 +12,9 @@ use crate::{
     types::Type,
 };
 
+/// An enumeration's name, and its enumerators with their values.
+pub type Enumeration = (Rc<str>, Vec<(String, i64)>);
+
 /// A whole compiled script.
 #[derive(Debug, Default)]
 pub struct Image {
@@ -32,7 +35,7 @@ pub struct Image {
     /// Structures that values of the script are of, for printing.
     pub structs: Vec<Rc<Struct>>,
     /// Enumerations that values of the script are of, for printing.
-    pub enums: Vec<(Rc<str>, Vec<(String, i64)>)>,
+    pub enums: Vec<Enumeration>,
     /// The most frames of any stack; 0 where the script takes none.
     pub stack_frames: u32,
 }
@@ -51,6 +54,8 @@ pub enum MapRole {
     Scratch,
     /// Constants: [`Image::rodata`], to be frozen before programs are loaded.
     Rodata,
+    /// Processes that an address of has been kept, by their numbers: each is told of once, while it lives.
+    Seen,
     /// Frames of stacks by their hash: a `u64` that tells how many, then as many addresses as
     /// [`Image::stack_frames`] says.
     Stacks,
@@ -240,6 +245,8 @@ pub enum ActionKind {
     Time(String),
     /// `join`, with the text between.
     Join(String),
+    /// An address of a process, its argument, will have to be named, maybe when the process is gone.
+    Process,
     /// A helper that failed: its name; the argument is what it returned.
     HelperError(&'static str),
     /// `skboutput`: the file.

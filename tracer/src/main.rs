@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use tracer::cli::{self, Cli, bpftrace, script};
+use tracer::cli::{self, Cli, WrongUsage, bpftrace, script};
 
 fn main() -> ExitCode {
     if script::is_called(bpftrace::NAME) {
@@ -17,7 +17,10 @@ fn main() -> ExitCode {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             eprintln!("tracer: {error:#}");
-            ExitCode::FAILURE
+            match error.downcast_ref::<WrongUsage>() {
+                Some(_) => ExitCode::from(2),
+                None => ExitCode::FAILURE,
+            }
         }
     }
 }

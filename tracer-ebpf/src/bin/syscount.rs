@@ -19,7 +19,7 @@ use tracer_common::{
     syscount::{ABI_STRIDE, INDICES, Mode, X32_BIT},
 };
 use tracer_ebpf::{
-    aggregate::{self, add},
+    aggregate::{self, add, add_alone},
     constants,
     filter::{self, FILTER_TREE, Task},
     loss::lost,
@@ -87,13 +87,10 @@ fn enter(task: Task, number: u64) {
         return untimed(task, index);
     }
     let time = task::now();
-    starts::begin(
-        task.tid,
-        Start {
-            time,
-            what: u64::from(index),
-        },
-    );
+    starts::begin(Start {
+        time,
+        what: u64::from(index),
+    });
 }
 
 /// The call's index: a number that no table can hold goes to the last one of its ABI, which no call has.
@@ -117,7 +114,7 @@ fn index_of(number: u64) -> u32 {
 fn count(task: Task, index: u32) {
     if MODE.load() == Mode::Syscall as u32 {
         if let Some(counter) = COUNTS.get_ptr_mut(index) {
-            add(counter, 1);
+            add_alone(counter, 1);
         }
     } else if let Some(totals) = aggregate::totals(key(task)) {
         add(&raw mut totals.count, 1);
@@ -132,7 +129,7 @@ fn untimed(task: Task, index: u32) {
     }
     if MODE.load() == Mode::Syscall as u32 {
         if let Some(row) = row_of_call(index) {
-            add(&raw mut row.untimed, 1);
+            add_alone(&raw mut row.untimed, 1);
         }
     } else if let Some(totals) = aggregate::totals(key(task)) {
         add(&raw mut totals.count, 1);
@@ -163,16 +160,15 @@ pub fn sys_exit_event(ctx: TracePointContext) -> u32 {
 
 #[inline(always)]
 fn returned(ctx: &(impl Exit + EbpfContext)) {
-    let task = filter::current();
-    match starts::end(task.tid) {
-        Ended::Since(start) => exit(task, start, ctx.result()),
+    match starts::end() {
+        Ended::Since(start) => exit(start, ctx.result()),
         Ended::Nothing => {}
         Ended::Unseen => unseen(ctx),
     }
 }
 
 #[inline(always)]
-fn exit(task: Task, start: Start, result: i64) {
+fn exit(start: Start, result: i64) {
     let duration = task::now() - start.time;
     let errno = if (-4095..0).contains(&result) {
         -result as u32
@@ -195,15 +191,15 @@ fn exit(task: Task, start: Start, result: i64) {
             record(row, duration, errno);
         }
     } else {
-        aggregate::record_totals(key(task), duration, errno != 0);
+        aggregate::record_totals(key(filter::current()), duration, errno != 0);
     }
 }
 
 #[inline(always)]
 fn record(row: &mut Row, duration: u64, errno: u32) {
-    aggregate::record(&mut row.hist, duration);
+    aggregate::record_alone(&mut row.hist, duration);
     if errno != 0 {
-        add(&raw mut row.errors, 1);
+        add_alone(&raw mut row.errors, 1);
     }
 }
 

@@ -214,11 +214,12 @@ fn untyped(probe: &Probe, checked: &Checked) -> Option<(String, Span)> {
     found
 }
 
+/// Of each map its types and whether it is set; of each variable of each unit its type and whether it lies in
+/// memory.
+type Snapshot = (Vec<(Type, Type, bool)>, Vec<Vec<(Type, bool)>>);
+
 /// What the next round could build upon.
-fn snapshot(
-    maps: &BTreeMap<String, MapInfo>,
-    units: &[Checked],
-) -> (Vec<(Type, Type, bool)>, Vec<Vec<(Type, bool)>>) {
+fn snapshot(maps: &BTreeMap<String, MapInfo>, units: &[Checked]) -> Snapshot {
     let maps = maps
         .values()
         .map(|map| (map.key.clone(), map.value.clone(), map.assigned))

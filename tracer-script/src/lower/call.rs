@@ -130,7 +130,10 @@ impl Lower<'_, '_> {
     }
 
     fn signal(&mut self, call: &Call, helper: Helper) {
-        let number = self.val(&call.args[0]);
+        let number = match self.constant(call.args[0].id) {
+            Some(number) => Operand::Imm(number),
+            None => self.val(&call.args[0]),
+        };
         let result = self.call(helper, vec![number.into()]);
         self.report_failure(result, "send_signal");
     }

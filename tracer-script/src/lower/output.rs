@@ -7,7 +7,7 @@ use crate::{
     ir::{Arg, Cond, Helper, Operand, Reg},
     probe::AttachKind,
     program::{Action, ActionKind, Loss, MapRole},
-    types::{INT, Type, align},
+    types::{INT, Type, UINT, align},
 };
 
 /// Bytes before the arguments.
@@ -103,6 +103,32 @@ impl Lower<'_, '_> {
     pub(super) fn helper_error(&mut self, helper: &'static str, result: Reg) {
         let words = super::piece::Piece::Words(vec![Operand::Reg(result)]);
         self.send_pieces(ActionKind::HelperError(helper), vec![INT], vec![(words, 8)]);
+    }
+
+    /// The process that runs. The first time that it is asked for, user space is told, so that it can read where
+    /// the process has its code before that is gone.
+    pub(super) fn told_process(&mut self) -> Reg {
+        let process = self.process();
+        let process = self.copy(Operand::Reg(process));
+        self.temporarily(|lower| {
+            let map = lower.shared.role(MapRole::Seen);
+            let key = lower.temporary(8);
+            lower.store_word(key, Operand::Reg(process));
+            let pointer = lower.pointer(key);
+            let known = lower.call(Helper::MapLookupElem, vec![Arg::Map(map), pointer]);
+            let (first, done) = (lower.block(), lower.block());
+            lower.branch(Cond::Ne, Operand::Reg(known), Operand::Imm(0), done, first);
+            lower.go_on_at(first);
+            let args = vec![Arg::Map(map), pointer, pointer, Arg::Imm(0)];
+            lower.call_only(Helper::MapUpdateElem, args);
+            let many_records = lower.shared.many_records;
+            let words = super::piece::Piece::Words(vec![Operand::Reg(process)]);
+            lower.send_pieces(ActionKind::Process, vec![UINT], vec![(words, 8)]);
+            lower.shared.many_records = many_records;
+            lower.jump(done);
+            lower.go_on_at(done);
+        });
+        process
     }
 
     /// `printf` and its kin.

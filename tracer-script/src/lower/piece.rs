@@ -163,7 +163,7 @@ impl Lower<'_, '_> {
 
     /// A user's symbol: its address, and the process.
     pub(super) fn user_symbol(&mut self, address: Operand) -> Piece {
-        let process = self.process();
+        let process = self.told_process();
         Piece::Words(vec![address, Operand::Reg(process)])
     }
 

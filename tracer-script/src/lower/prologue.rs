@@ -63,7 +63,8 @@ pub(super) struct Entry {
     /// A callback that is being built returns for all.
     pub(super) returns_from_callback: bool,
     pub(super) exit: BlockId,
-    body: BlockId,
+    /// Where a program ends that is not meant for what it runs at.
+    unwanted: BlockId,
     /// The number of the place, where it was worked out at the start.
     pub(super) place: Option<Reg>,
 }
@@ -77,12 +78,14 @@ impl Lower<'_, '_> {
     /// The whole program.
     pub(super) fn program(&mut self, probe: &Probe) {
         self.entry.exit = self.block();
-        self.entry.body = self.block();
-        let body = self.entry.body;
+        self.entry.unwanted = self.block();
+        let (setup, body) = (self.block(), self.block());
         self.entry.shared_slot = Some(self.f().slot(16));
-        self.go_on_at(body);
-        self.leave_out_others();
+        // What is not wanted is left out before anything is set up for it.
         self.select_syscalls();
+        self.leave_out_others();
+        self.jump(setup);
+        self.go_on_at(body);
         self.make_hoisted();
         if let Some(predicate) = &probe.predicate {
             let then = self.block();
@@ -95,7 +98,7 @@ impl Lower<'_, '_> {
         let exit = self.entry.exit;
         self.jump(exit);
         self.exit();
-        self.begin();
+        self.set_up(setup, body);
     }
 
     fn exit(&mut self) {
@@ -107,6 +110,9 @@ impl Lower<'_, '_> {
         }
         let span = self.span;
         self.f().ret(Operand::Imm(0), span);
+        let unwanted = self.entry.unwanted;
+        self.go_on_at(unwanted);
+        self.f().ret(Operand::Imm(0), span);
     }
 
     /// Where the kernel may interrupt a program by itself, its memory is claimed.
@@ -115,9 +121,8 @@ impl Lower<'_, '_> {
     }
 
     /// The block before the body: what the body was found to need.
-    fn begin(&mut self) {
-        self.go_on_at(0);
-        let body = self.entry.body;
+    fn set_up(&mut self, setup: BlockId, body: BlockId) {
+        self.go_on_at(setup);
         if self.entry.scratch_used {
             self.find_scratch();
         }
@@ -256,7 +261,7 @@ impl Lower<'_, '_> {
             return;
         }
         let pid = self.process();
-        let (exit, go_on) = (self.entry.exit, self.block());
+        let (exit, go_on) = (self.entry.unwanted, self.block());
         let cond = if only.is_some() { Cond::Eq } else { Cond::Ne };
         let other = Operand::Imm(only.or(own).unwrap_or(0).into());
         self.branch(cond, Operand::Reg(pid), other, go_on, exit);
@@ -269,7 +274,7 @@ impl Lower<'_, '_> {
             return;
         };
         let number = self.syscall_number(dispatch.enter);
-        let (exit, found) = (self.entry.exit, self.block());
+        let (exit, found) = (self.entry.unwanted, self.block());
         if let [(call, _)] = dispatch.calls.as_slice() {
             let call = Operand::Imm((*call).into());
             self.branch(Cond::Eq, Operand::Reg(number), call, found, exit);
@@ -295,7 +300,7 @@ impl Lower<'_, '_> {
         }
         let bytes: Vec<u8> = table.iter().flat_map(|entry| entry.to_ne_bytes()).collect();
         let at = self.shared.constant(&bytes);
-        let (exit, in_table) = (self.entry.exit, self.block());
+        let (exit, in_table) = (self.entry.unwanted, self.block());
         let limit = Operand::Imm(size.into());
         self.branch(Cond::Lt, Operand::Reg(number), limit, in_table, exit);
         self.go_on_at(in_table);
@@ -359,7 +364,7 @@ impl Lower<'_, '_> {
             Operand::Reg(status),
             Operand::Imm(TS_COMPAT),
         ));
-        let (exit, go_on) = (self.entry.exit, self.block());
+        let (exit, go_on) = (self.entry.unwanted, self.block());
         self.branch(Cond::Eq, Operand::Reg(compat), Operand::Imm(0), go_on, exit);
         self.go_on_at(go_on);
     }

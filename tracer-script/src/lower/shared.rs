@@ -17,6 +17,9 @@ const STACKS_MAX: u32 = 65_536;
 /// What an entry takes besides its value.
 const STACKS_HEAD: u32 = 64;
 
+/// Processes that are told of once; of more than that at a time, some are told of again.
+const SEEN: u32 = 4096;
+
 /// Bytes of the ring buffer where records are what the script is for, and where they are rare.
 const RING_LARGE: u32 = 8 << 20;
 const RING_SMALL: u32 = 256 << 10;
@@ -141,6 +144,7 @@ pub(crate) fn maps(
         own("loss", MapRole::Loss, MapKind::PercpuArray, 4, 8, causes),
         own("scratch", MapRole::Scratch, MapKind::Array, 4, 0, 0),
         own("rodata", MapRole::Rodata, MapKind::Array, 4, 0, 1),
+        own("seen", MapRole::Seen, MapKind::LruHash, 8, 8, SEEN),
         own("stacks", MapRole::Stacks, MapKind::Hash, 8, 0, STACKS_MIN),
     ]);
     maps

@@ -24,7 +24,7 @@ impl Lower<'_, '_> {
             return Piece::Words(Vec::new());
         };
         let process = if user {
-            Operand::Reg(self.process())
+            Operand::Reg(self.told_process())
         } else {
             Operand::Imm(0)
         };

@@ -83,7 +83,7 @@ impl Lower<'_, '_> {
 
     /// Goes to `differs` at the first word that is not the same.
     fn differ(&mut self, first: Mem, second: Mem, size: u32, differs: BlockId) {
-        if size > UNROLLED_MAX && size % 8 == 0 {
+        if size > UNROLLED_MAX && size.is_multiple_of(8) {
             return self.differ_in_loop(first, second, size, differs);
         }
         for (at, width) in chunks(size) {

@@ -1,13 +1,10 @@
 //! What this kernel, this user and this machine allow, which hook each tool takes, and what is missing.
 
-use std::{
-    fmt::Display,
-    fs,
-    io::{self, Write as _},
-};
+use std::{fmt::Display, fs};
 
 use clap::Args;
 
+use super::print;
 use crate::{
     engine,
     kernel::{Kernel, cgroup::Cgroups, cpus, plan::Choice, process::Privileges},
@@ -23,10 +20,7 @@ pub fn run(_options: &Options) -> anyhow::Result<()> {
     let kernel = Kernel::running()?;
     let mut text = machine(&kernel);
     text.push_str(&tool_hooks(&kernel));
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
-    }
+    print(text)
 }
 
 fn line(name: &str, good: bool, text: impl Display) -> String {

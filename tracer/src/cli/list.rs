@@ -1,20 +1,19 @@
 //! What can be traced on this machine.
 
-use std::io::{self, Write as _};
-
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Args;
 
+use super::print;
 use crate::{
     glob::Glob,
-    kernel::{Kernel, functions, syscalls},
+    kernel::{Kernel, functions, symbols, syscalls},
 };
 
 /// Flags of `list`.
 #[derive(Args, Debug)]
 pub struct Options {
     /// What to list, with *, ? and [ ]: tracepoint:CATEGORY:NAME, rawtracepoint:NAME, kprobe:FUNCTION,
-    /// syscalls, or a part of a name; all tracepoints and system calls without it
+    /// BINARY:FUNCTION, syscalls, or a part of a name; all tracepoints and system calls without it
     #[arg(value_name = "WHAT")]
     what: Option<String>,
 
@@ -32,15 +31,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             options.what.as_deref().unwrap_or("*")
         );
     }
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    let written = lines
-        .iter()
-        .try_for_each(|line| writeln!(out, "{line}"))
-        .and_then(|()| out.flush());
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
-    }
+    print(lines.join("\n") + "\n")
 }
 
 fn lines(options: &Options) -> anyhow::Result<Vec<String>> {
@@ -66,10 +57,9 @@ fn lines(options: &Options) -> anyhow::Result<Vec<String>> {
         ["kprobe" | "k"] => kernel_functions(&kernel, "*"),
         ["kprobe" | "k", name] => kernel_functions(&kernel, name),
         [part] => anything(&kernel, part, arguments),
-        _ => bail!(
-            "what is {:?}? See `tracer list --help`",
-            what.unwrap_or_default()
-        ),
+        ["uprobe" | "u", binary @ .., name] | [binary @ .., name] => {
+            user_functions(&binary.join(":"), name)
+        }
     }
 }
 
@@ -98,7 +88,8 @@ fn tracepoints(
     let tracefs = kernel.tracefs()?;
     let mut lines = Vec::new();
     for category in tracefs.categories()? {
-        if !categories.matches(category.as_bytes()) {
+        // ftrace's own events have a folder, too, but cannot be attached to.
+        if category == "ftrace" || !categories.matches(category.as_bytes()) {
             continue;
         }
         for name in tracefs.events(&category)? {
@@ -106,13 +97,10 @@ fn tracepoints(
                 continue;
             }
             lines.push(format!("tracepoint:{category}:{name}"));
-            // ftrace's own events have a folder, but cannot be attached to and may lack a format.
-            if let (true, Ok(format)) = (fields, tracefs.format(&category, &name)) {
-                lines.extend(
-                    format
-                        .own_fields()
-                        .map(|field| format!("    {} {}", field.kind, field.name)),
-                );
+            if fields {
+                let format = tracefs.format(&category, &name)?;
+                let fields = format.own_fields();
+                lines.extend(fields.map(|field| format!("    {} {}", field.kind, field.name)));
             }
         }
     }
@@ -127,6 +115,17 @@ fn raw_tracepoints(kernel: &Kernel, name: &str) -> anyhow::Result<Vec<String>> {
     Ok(names
         .into_iter()
         .map(|name| format!("rawtracepoint:{name}"))
+        .collect())
+}
+
+/// Functions of a program or a library, under the file that they are in.
+fn user_functions(binary: &str, name: &str) -> anyhow::Result<Vec<String>> {
+    let path = symbols::find_binary(binary, None)?;
+    let found = symbols::functions(&path, &Glob::new(name))
+        .with_context(|| format!("cannot read the symbols of {}", path.display()))?;
+    Ok(found
+        .into_iter()
+        .map(|function| format!("uprobe:{}:{}", path.display(), function.name))
         .collect())
 }
 

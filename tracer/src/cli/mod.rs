@@ -10,6 +10,13 @@ pub mod parse;
 mod run;
 pub mod script;
 
+use std::{
+    env,
+    ffi::OsStr,
+    io::{self, Write as _},
+};
+
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 pub use common::Common;
@@ -49,6 +56,11 @@ enum Command {
     Generate(generate::Options),
 }
 
+/// What was typed cannot be meant so: exit status 2, as for what the parser refuses.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongUsage(pub String);
+
 impl Cli {
     /// How much is told of what is done: the number of `-v`.
     pub fn verbosity(&self) -> u8 {
@@ -63,6 +75,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<u8> {
         match self.command {
             Command::Tool(tool) => {
+                require_command_after_dashes(tool.common())?;
                 let (name, common, tool) = tool.into_tool()?;
                 engine::run(name, &common, tool)?;
             }
@@ -72,6 +85,25 @@ impl Cli {
             Command::Generate(options) => generate::run(&options)?,
         }
         Ok(0)
+    }
+}
+
+/// `-- $COMMAND` with nothing in the variable must not trace the whole machine instead.
+fn require_command_after_dashes(common: &Common) -> Result<(), WrongUsage> {
+    let ends_in_dashes = env::args_os().next_back().as_deref() == Some(OsStr::new("--"));
+    if ends_in_dashes && common.command.is_empty() {
+        let reason = "there is no command after --: name one, or leave out the dashes";
+        return Err(WrongUsage(reason.to_owned()));
+    }
+    Ok(())
+}
+
+/// Prints on standard output; a reader that is gone is no error.
+fn print(text: String) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot write to standard output"),
     }
 }
 

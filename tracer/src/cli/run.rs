@@ -2,9 +2,10 @@
 
 use std::{env, path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, CommandFactory as _, ValueEnum, error::ErrorKind};
+use tracer_script::compile::Stage;
 
-use super::{common::Format, parse, script};
+use super::{Cli, common::Format, parse, script};
 use crate::script::run;
 
 /// When output is written.
@@ -21,9 +22,26 @@ enum Buffering {
 
 /// What of the compiler's work can be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Stage {
+enum Shown {
+    /// The tree, macros put in
+    Tree,
+    /// The types of maps and variables
+    Types,
+    /// The intermediate form
+    Ir,
     /// The instructions of each program
     Code,
+}
+
+impl From<Shown> for Stage {
+    fn from(shown: Shown) -> Self {
+        match shown {
+            Shown::Tree => Self::Tree,
+            Shown::Types => Self::Types,
+            Shown::Ir => Self::Ir,
+            Shown::Code => Self::Code,
+        }
+    }
 }
 
 /// Flags of `run`.
@@ -91,7 +109,7 @@ pub struct Options {
 
     /// Print what the compiler made, and end
     #[arg(long, value_name = "STAGE", value_enum)]
-    dump: Option<Stage>,
+    dump: Option<Shown>,
 
     /// Taken, and not needed: types come from the running kernel
     #[arg(short = 'I', value_name = "FOLDER")]
@@ -107,11 +125,7 @@ pub struct Options {
 
     /// The script's file (- for standard input), unless -e gives it, and its parameters $1...; behind --
     /// parameters with names, --NAME=VALUE
-    #[arg(
-        value_name = "FILE|PARAMETER",
-        trailing_var_arg = true,
-        required_unless_present_any = ["execute", "list"]
-    )]
+    #[arg(value_name = "FILE|PARAMETER", trailing_var_arg = true)]
     words: Vec<String>,
 }
 
@@ -120,6 +134,9 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
     if options.list {
         let pattern = options.words.first().map(String::as_str);
         return script::list(pattern, options.verbose > 0).map(|()| 0);
+    }
+    if options.execute.is_none() && options.words.is_empty() {
+        wrong_usage("there is no script: give a FILE, - for standard input, or -e PROGRAM");
     }
     let format = options.format;
     let options = engine_options(options)?;
@@ -130,6 +147,15 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
             Ok(1)
         }
     }
+}
+
+/// Ends the process with what is wrong, and how it is used.
+fn wrong_usage(reason: &str) -> ! {
+    let mut cli = Cli::command();
+    cli.build();
+    let command = cli.find_subcommand_mut("run").expect("it is this one");
+    let kind = ErrorKind::MissingRequiredArgument;
+    command.error(kind, reason).exit()
 }
 
 fn engine_options(options: Options) -> anyhow::Result<run::Options> {
@@ -181,7 +207,7 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
         helper_errors: warnings,
         no_warnings,
         dry_run,
-        dump: dump.map(|Stage::Code| run::Dump::Code),
+        dump: dump.map(Stage::from),
         notify: script::notify(),
     })
 }

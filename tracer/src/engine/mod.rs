@@ -109,7 +109,10 @@ impl Run {
         let mut session = load(tool.as_mut(), common, &kernel, &names, follow.as_ref())?;
         kernel.forget_btf();
         tool.prepare(&session)?;
-        let records = session.events()?.map(Records::new).transpose()?;
+        let records = session
+            .events()?
+            .map(|ring| Records::new(ring, common.output.ring_bytes))
+            .transpose()?;
         let kernel_logs = kernel_logs(
             common,
             [Some(&session), follow.as_ref().map(Follow::session)],

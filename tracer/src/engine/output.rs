@@ -27,7 +27,7 @@ pub fn face(tool: &'static str, common: &Common, live: bool) -> anyhow::Result<B
     let output = &common.output;
     let (writer, terminal): (Box<dyn Write>, bool) = match &output.output {
         Some(path) => (Box::new(Named::create(path)?), false),
-        None => (Box::new(io::stdout()), io::stdout().is_terminal()),
+        None => (Box::new(Named::stdout()), io::stdout().is_terminal()),
     };
     let writer = BufWriter::with_capacity(BUFFER_BYTES, writer);
     let style = Style {
@@ -51,20 +51,31 @@ fn now_ns() -> u64 {
         .map_or(0, |since| since.as_nanos() as u64)
 }
 
-/// A file whose name is told when it cannot be written.
-pub struct Named {
-    file: File,
+/// An output whose name is told when it cannot be written.
+pub struct Named<W> {
+    writer: W,
     name: String,
 }
 
-impl Named {
+impl Named<File> {
     /// Makes the file, or empties it.
     pub fn create(path: &Path) -> anyhow::Result<Self> {
         let name = path.display().to_string();
-        let file = File::create(path).with_context(|| format!("cannot write to {name}"))?;
-        Ok(Self { file, name })
+        let writer = File::create(path).with_context(|| format!("cannot write to {name}"))?;
+        Ok(Self { writer, name })
     }
+}
 
+impl Named<io::Stdout> {
+    fn stdout() -> Self {
+        Self {
+            writer: io::stdout(),
+            name: "standard output".to_owned(),
+        }
+    }
+}
+
+impl<W> Named<W> {
     fn named<T>(&self, result: io::Result<T>) -> io::Result<T> {
         result.map_err(|error| {
             io::Error::new(
@@ -75,14 +86,14 @@ impl Named {
     }
 }
 
-impl Write for Named {
+impl<W: Write> Write for Named<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let result = self.file.write(bytes);
+        let result = self.writer.write(bytes);
         self.named(result)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let result = self.file.flush();
+        let result = self.writer.flush();
         self.named(result)
     }
 }

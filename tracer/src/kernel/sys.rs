@@ -685,6 +685,28 @@ pub fn raise_memlock() -> Result<()> {
     Ok(())
 }
 
+/// Allows as many open files as may be allowed: each place that is attached to may take one.
+pub fn raise_open_files() -> Result<()> {
+    let failed = |call| SysError {
+        call,
+        source: io::Error::last_os_error(),
+    };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the call fills in the limit, which lives through it.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } < 0 {
+        return Err(failed("getrlimit(RLIMIT_NOFILE)"));
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: limit is a valid rlimit and lives through the call.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } < 0 {
+        return Err(failed("setrlimit(RLIMIT_NOFILE)"));
+    }
+    Ok(())
+}
+
 /// A descriptor that becomes readable when the process ends: `man 2 pidfd_open`. A thread other than a
 /// process's first is refused with `EINVAL`.
 pub fn pidfd_open(pid: u32) -> Result<OwnedFd> {
@@ -816,26 +838,38 @@ impl Drop for Mapping {
 /// Reading a map keeps programs on events from running on that processor (`bpf_disable_instrumentation` of
 /// `include/linux/bpf.h`). Were the thread preempted in it, events of other tasks would be left out until it
 /// runs again: counted as such, but left out.
-pub struct Undisturbed(());
+pub struct Undisturbed {
+    /// What the thread was scheduled by before.
+    policy: i32,
+    parameter: libc::sched_param,
+}
 
 impl Undisturbed {
     /// Begins. Without the right to do so nothing changes.
     pub fn begin() -> Self {
-        set_scheduler(libc::SCHED_FIFO, 1);
-        Self(())
+        let mut parameter = libc::sched_param { sched_priority: 0 };
+        // SAFETY: the parameter lives through the calls; 0 is the calling thread.
+        let policy = unsafe {
+            libc::sched_getparam(0, &mut parameter);
+            libc::sched_getscheduler(0)
+        };
+        if policy == libc::SCHED_OTHER {
+            set_scheduler(libc::SCHED_FIFO, libc::sched_param { sched_priority: 1 });
+        }
+        Self { policy, parameter }
     }
 }
 
 impl Drop for Undisturbed {
     fn drop(&mut self) {
-        set_scheduler(libc::SCHED_OTHER, 0);
+        // Who started this with another policy knows why: it is left as it is.
+        if self.policy == libc::SCHED_OTHER {
+            set_scheduler(self.policy, self.parameter);
+        }
     }
 }
 
-fn set_scheduler(policy: i32, priority: i32) {
-    let parameter = libc::sched_param {
-        sched_priority: priority,
-    };
+fn set_scheduler(policy: i32, parameter: libc::sched_param) {
     // SAFETY: the parameter lives through the call; 0 is the calling thread.
     unsafe { libc::sched_setscheduler(0, policy, &parameter) };
 }

@@ -125,6 +125,7 @@ impl From<SysError> for Failure {
     fn from(error: SysError) -> Self {
         let hint = match error.errno() {
             libc::ENOENT => ": this kernel has no such place; see `tracer list`",
+            libc::EILSEQ => ": no instruction begins at that offset",
             libc::EOPNOTSUPP => "; this machine has no counter for it",
             libc::EPERM | libc::EACCES => "; attaching needs root, or CAP_BPF and CAP_PERFMON",
             libc::EMFILE => {

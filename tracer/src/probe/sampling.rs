@@ -153,7 +153,7 @@ fn threads(pid: u32) -> io::Result<Vec<i32>> {
     Ok(threads)
 }
 
-/// The kernel's answer says nothing of its limit on the rate.
+/// The kernel's answer says nothing of its limit on the rate, nor of what is missing.
 fn refused(event: &PerfEvent, error: SysError) -> Failure {
     const LIMIT: &str = "/proc/sys/kernel/perf_event_max_sample_rate";
     let limit = fs::read_to_string(LIMIT)
@@ -164,6 +164,10 @@ fn refused(event: &PerfEvent, error: SysError) -> Failure {
             Failure::from(format!(
                 "{hertz} times a second is more than the kernel allows, which is {limit} ({LIMIT})"
             ))
+        }
+        // `perf_event_open` finds no PMU that counts it.
+        _ if error.errno() == libc::ENOENT => {
+            Failure::from("this machine's processor offers no such counter (no PMU)".to_owned())
         }
         _ => error.into(),
     }

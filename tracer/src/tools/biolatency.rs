@@ -138,8 +138,8 @@ impl Tool for Biolatency {
         let Some(by) = self.options.by else { return Ok(()) };
         // A process may be gone while its last writes are still on their way: those come in again under the
         // same number, and are added to what was taken over.
-        self.totals.take_over(context.session, |key, named| {
-            context.names.container(named.cgroup);
+        self.totals.take_over(context.session, |key, cgroup| {
+            context.names.container(cgroup);
             by == By::Process && !context.names.has_process(key as u32)
         })?;
         Ok(())

@@ -212,7 +212,8 @@ const CUT: &[u8] = b"[...]";
 fn whole_path(open: &Open, strings: &[u8]) -> Vec<u8> {
     let (path, rest) = strings.split_at((open.path_bytes as usize).min(strings.len()));
     let mut whole = Vec::new();
-    if path.first() != Some(&b'/') {
+    // An empty path is none, wherever it would begin.
+    if path.first().is_some_and(|&first| first != b'/') {
         let base = &rest[..(open.base_bytes as usize).min(rest.len())];
         if open.marks & BASE_CUT != 0 {
             whole.extend(CUT);
@@ -275,6 +276,7 @@ mod tests {
         assert_eq!(path(b"/etc/passwd", b"", 0), "/etc/passwd");
         assert_eq!(path(b"x", b"inner\0outer\0", 0), "/outer/inner/x");
         assert_eq!(path(b"x", b"", 0), "/x");
+        assert_eq!(path(b"", b"", 0), "");
         assert_eq!(path(b"../x", b"a\0", 0), "/a/../x");
         assert_eq!(path(b"x", b"a\0", BASE_CUT), "[...]/a/x");
         assert_eq!(path(b"/long", b"", PATH_CUT), "/long[...]");

@@ -82,6 +82,7 @@ pub fn numbers(abi: Abi, names: &[&str]) -> Vec<u32> {
 /// Where the kernel keeps a call's number, arguments and result.
 pub fn facts(kernel: &Kernel) -> anyhow::Result<Vec<Global>> {
     let mut facts = register_facts(kernel)?;
+    facts.push(Global::u32("TYPED_TASK", kernel.since(5, 15).into()));
     facts.extend(event_facts(kernel));
     Ok(facts)
 }

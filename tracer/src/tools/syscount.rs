@@ -17,7 +17,7 @@ use super::{
     starts, syscall,
 };
 use crate::{
-    cli::Common,
+    cli::{Common, WrongUsage},
     kernel::{
         Kernel,
         plan::{Choice, Global, Plan},
@@ -61,7 +61,7 @@ pub struct Options {
     pub by_process: bool,
 
     /// Only these calls
-    #[arg(short, long = "syscall", value_name = "NAME,...", value_delimiter = ',')]
+    #[arg(short, long = "syscall", value_name = "NAME,...", value_delimiter = ',', value_parser = parse_call)]
     pub syscalls: Vec<String>,
 
     /// Only calls that fail
@@ -89,6 +89,13 @@ pub struct Options {
     pub common: Common,
 }
 
+fn parse_call(name: &str) -> Result<String, String> {
+    match syscalls::numbers(name).is_empty() {
+        true => Err("there is no such system call; `tracer list syscalls` shows them".to_owned()),
+        false => Ok(name.to_owned()),
+    }
+}
+
 fn parse_errno(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().or_else(|| errno::number(text));
     match number {
@@ -102,14 +109,15 @@ impl Options {
     pub fn into_tool(self) -> anyhow::Result<Syscount> {
         let by = if self.by_process { By::Process } else { self.by };
         if self.count_only && by == By::Errno {
-            bail!("--by errno needs the calls' results: leave out --count-only");
+            let reason = "--by errno needs the calls' results: leave out --count-only";
+            bail!(WrongUsage(reason.to_owned()));
         }
         let keys = self.common.output.max_keys;
         Ok(Syscount {
             counts: Counts::default(),
             rows: Rows::new(keys.unwrap_or(CALLS)),
             totals: Totals::new(keys.unwrap_or(KEYS)),
-            selected: selected(&self.syscalls)?,
+            selected: selected(&self.syscalls),
             schema: Arc::new(schema(by, self.count_only)),
             by,
             options: self,
@@ -118,16 +126,9 @@ impl Options {
 }
 
 /// The indices of these calls, in every ABI that has one of the name.
-fn selected(names: &[String]) -> anyhow::Result<Vec<u32>> {
-    let mut indices = Vec::new();
-    for name in names {
-        let numbers = syscalls::numbers(name);
-        if numbers.is_empty() {
-            bail!("there is no system call {name:?}; `tracer list syscalls` shows them");
-        }
-        indices.extend(numbers.into_iter().map(|(abi, number)| index(abi, number)));
-    }
-    Ok(indices)
+fn selected(names: &[String]) -> Vec<u32> {
+    let numbers = names.iter().flat_map(|name| syscalls::numbers(name));
+    numbers.map(|(abi, number)| index(abi, number)).collect()
 }
 
 fn index(abi: Abi, number: u32) -> u32 {
@@ -283,9 +284,9 @@ impl Tool for Syscount {
     fn tick(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
         let by_process = self.by == By::Process;
         if by_process || self.by == By::Container {
-            self.totals.take_over(context.session, |key, named| {
+            self.totals.take_over(context.session, |key, cgroup| {
                 // Named while it is there: short-lived containers are known later by their names, too.
-                context.names.container(named.cgroup);
+                context.names.container(cgroup);
                 by_process && !context.names.has_process(key as u32)
             })?;
         }

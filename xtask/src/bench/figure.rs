@@ -23,6 +23,14 @@ impl Figure {
         }
     }
 
+    /// The same of a number of events that were not shown.
+    pub fn of_lost(name: &str, taken: Vec<f64>) -> Self {
+        Self {
+            unit: Some(""),
+            ..Self::of(&format!("{name}, lost"), taken)
+        }
+    }
+
     /// The same of resident memory.
     pub fn of_memory(name: &str, taken: Vec<f64>) -> Self {
         Self {

@@ -5,8 +5,10 @@
 
 mod background;
 mod figure;
+mod stream;
 
 use std::{
+    ffi::OsStr,
     path::PathBuf,
     process::{Command, Stdio},
     time::Instant,
@@ -50,7 +52,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     build::objects()?;
     let programs = programs()?;
-    for peer in ["bpftrace", "strace"] {
+    for peer in ["bpftrace", "perf", "strace", "syscount-bpfcc"] {
         if find(peer).is_none() {
             say(format!("{peer} is not installed: left out"));
         }
@@ -58,7 +60,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     start(&programs, options.rounds)?.print();
     attach(&programs, options.rounds)?.print();
     per_call(&programs, options.rounds)?.print();
-    stream(&programs, options.rounds)?.print();
+    for table in stream::tables(&programs, options.rounds)? {
+        table.print();
+    }
     let bytes = programs.tracer.metadata()?.len();
     println!("size of the program: {:.2} MB", bytes as f64 / 1e6);
     Ok(())
@@ -93,6 +97,16 @@ impl Contender {
         command.args(&self.words[1..]).stdin(Stdio::null());
         command
     }
+}
+
+/// A command that what else the machine has to do does not interrupt, where `chrt` is installed.
+fn undisturbed(program: impl AsRef<OsStr>) -> Command {
+    if find("chrt").is_none() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("chrt");
+    command.args(["--fifo", "5"]).arg(program);
+    command
 }
 
 /// Those whose programs are installed.
@@ -227,15 +241,22 @@ fn per_call(programs: &Programs, rounds: u32) -> anyhow::Result<Table> {
         ),
         contender("tracer syscount -c", &[&tracer, "syscount", "-c", "-v"]),
         contender("bpftrace count by id", &["bpftrace", "-e", count]),
+        contender("BCC's syscount", &["syscount-bpfcc"]),
+        contender(
+            "perf stat, a count of all",
+            &["perf", "stat", "-a", "-e", "raw_syscalls:sys_enter"],
+        ),
         contender(
             "empty programs on both ends",
             &[&e2e, "workload", "empty-programs", "sys_enter", "sys_exit"],
         ),
         contender("tracer syscount", &[&tracer, "syscount", "-v"]),
         contender("bpftrace histogram by id", &["bpftrace", "-e", latency]),
+        contender("BCC's syscount -L", &["syscount-bpfcc", "-L"]),
+        contender("perf trace -s", &["perf", "trace", "-a", "-s"]),
     ]);
     let time = || -> anyhow::Result<f64> {
-        let mut command = Command::new(&programs.e2e);
+        let mut command = undisturbed(&programs.e2e);
         let ns = output(command.args(["workload", "timed-calls", CALLS, "--cpu", "1"]))?;
         Ok(String::from_utf8_lossy(&ns).trim().parse()?)
     };
@@ -250,6 +271,8 @@ fn per_call(programs: &Programs, rounds: u32) -> anyhow::Result<Table> {
             }
             let sign = match contender.words[0].as_str() {
                 "bpftrace" => "Attaching",
+                "perf" => "",
+                "syscount-bpfcc" => "Tracing",
                 _ => "attached:",
             };
             let background = Background::start(&mut contender.command(), sign)?;
@@ -280,48 +303,4 @@ fn strace(programs: &Programs, rounds: u32) -> anyhow::Result<Figure> {
         "strace -c",
         taken.collect::<anyhow::Result<Vec<f64>>>()?,
     ))
-}
-
-/// Opens that one thread makes as fast as it can, each shown as a line of JSON.
-fn stream(programs: &Programs, rounds: u32) -> anyhow::Result<Table> {
-    const OPENS: &str = "1000000";
-    let tracer = programs.tracer.display().to_string();
-    let contenders = present(vec![
-        contender("not traced", &["true"]),
-        contender(
-            "tracer opensnoop, every event",
-            &[&tracer, "opensnoop", "-f", "json", "-v", "-o"],
-        ),
-    ]);
-    let mut lost = 0;
-    let table = measure(
-        "opens a second of one thread",
-        "/s",
-        &contenders,
-        rounds,
-        |contender| {
-            let rate = || -> anyhow::Result<f64> {
-                let mut command = Command::new(&programs.e2e);
-                let rate = output(command.args(["workload", "timed-opens", OPENS, "--cpu", "1"]))?;
-                Ok(String::from_utf8_lossy(&rate).trim().parse()?)
-            };
-            if contender.words[0] == "true" {
-                return rate();
-            }
-            let file = target().join(format!("bench-stream-{}", std::process::id()));
-            let background = Background::start(contender.command().arg(&file), "attached:")?;
-            let rate = rate();
-            background.end()?;
-            let text = std::fs::read_to_string(&file)?;
-            std::fs::remove_file(&file)?;
-            let seen = text
-                .lines()
-                .filter(|line| line.contains("/no/such/file"))
-                .count();
-            lost += OPENS.parse::<usize>()? - seen;
-            rate
-        },
-    )?;
-    println!("events lost in all rounds: {lost}");
-    Ok(table)
 }

@@ -73,6 +73,11 @@ impl Core {
         (&mut self.out, decoder)
     }
 
+    /// Reads where a process has its code.
+    pub fn learn_process(&mut self, pid: u32) {
+        self.names.symbols.learn(pid);
+    }
+
     /// Writes a formatted text to the output.
     pub fn print(&mut self, format: &Format, types: &[Type], args: &[u8]) {
         let (out, mut decoder) = self.parts();

@@ -174,6 +174,10 @@ impl Face for Json {
         }
     }
 
+    fn process(&mut self, pid: u32) {
+        self.0.learn_process(pid);
+    }
+
     fn format(&mut self, format: &Format, types: &[Type], args: &[u8]) -> Vec<u8> {
         self.0
             .with_text(format, types, args, |_, text| text.to_vec())

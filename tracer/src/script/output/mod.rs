@@ -69,6 +69,8 @@ pub trait Face {
     /// A record of an output action: `printf`, `errorf`, `warnf`, `cat`, `print` of a value, `time`, `join`,
     /// a helper that failed. `args` are the record's bytes behind its head. Records of other actions write nothing.
     fn record(&mut self, action: &Action, args: &[u8]) -> io::Result<()>;
+    /// Addresses of this process will have to be named: where it has its code is read while it lives.
+    fn process(&mut self, pid: u32);
     /// The text of a format with its arguments, such as the command of `system`.
     fn format(&mut self, format: &Format, types: &[Type], args: &[u8]) -> Vec<u8>;
     /// What a command of `system` printed.

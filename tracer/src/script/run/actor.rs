@@ -105,6 +105,7 @@ impl Actor {
             | ActionKind::PrintValue
             | ActionKind::Time(_)
             | ActionKind::Join(_) => self.face.record(action, args)?,
+            ActionKind::Process => self.face.process(first_word(args) as u32),
             ActionKind::HelperError(_) => {
                 if self.helper_errors {
                     self.face.record(action, args)?;
@@ -123,10 +124,7 @@ impl Actor {
 
     /// Of the status that a script gives, a process keeps the low 8 bits.
     fn exit(&mut self, args: &[u8]) {
-        self.status = args.first().copied().unwrap_or(0);
-        if cfg!(target_endian = "big") {
-            self.status = args.get(7).copied().unwrap_or(0);
-        }
+        self.status = first_word(args) as u8;
         self.exiting = true;
     }
 
@@ -169,4 +167,10 @@ impl Actor {
         child.wait().with_context(failed)?;
         Ok(())
     }
+}
+
+/// The first argument of a record, 0 where there is none.
+fn first_word(args: &[u8]) -> u64 {
+    let word = args.first_chunk().copied();
+    u64::from_ne_bytes(word.unwrap_or_default())
 }

@@ -52,7 +52,10 @@ impl Run {
         face: Box<dyn Face>,
         child: Option<OwnedFd>,
     ) -> anyhow::Result<Self> {
-        let records = session.events()?.map(Records::new).transpose()?;
+        let records = session
+            .events()?
+            .map(|(ring, bytes)| Records::new(ring, bytes))
+            .transpose()?;
         let signal_programs = session.on_request(AttachKind::SelfSignal);
         // Without a probe for it the signal ends the process, as it does with any other.
         let user_signal = match signal_programs.is_empty() {

@@ -2,7 +2,6 @@
 //! signal, the time, or the end of what is traced ends it.
 
 mod actor;
-mod dump;
 mod live;
 mod loss;
 mod timer;
@@ -20,10 +19,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::{io::unix::AsyncFd, runtime::Runtime};
 use tracer_script::{
-    Diagnostics, Input, Level, check::Params, compile, facts::Facts, program::Image,
+    Diagnostics, Input, Level,
+    check::Params,
+    compile::{Stage, compile_showing},
+    facts::Facts,
+    program::Image,
 };
 
 use super::{
@@ -37,7 +40,11 @@ use crate::{
         output::Named,
         stop::{self, Signals, Stop},
     },
-    kernel::{Kernel, process::Privileges, sys},
+    kernel::{
+        Kernel,
+        process::{self, Privileges},
+        sys,
+    },
 };
 use live::Run;
 
@@ -49,13 +56,6 @@ pub enum Flush {
     Batch,
     /// When enough has been gathered, and at the end.
     Full,
-}
-
-/// What of the compiler's work is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dump {
-    /// The instructions of each program.
-    Code,
 }
 
 /// What is run, and how.
@@ -87,8 +87,8 @@ pub struct Options {
     pub no_warnings: bool,
     /// Load and attach, and end.
     pub dry_run: bool,
-    /// Print what the compiler made, and end.
-    pub dump: Option<Dump>,
+    /// Print what this stage of the compiler made, and end.
+    pub dump: Option<Stage>,
     /// Print this word and a newline to standard output once tracing is on.
     pub notify: Option<&'static str>,
 }
@@ -151,9 +151,9 @@ pub fn start(
     make_face: MakeFace<'_>,
 ) -> Result<Ready, Failure> {
     let (options, command) = prepare(options).map_err(|error| failed(options, &error))?;
-    let image = compiled(&options, machine.facts)?;
-    if let Some(Dump::Code) = options.dump {
-        print(&dump::code(&image, &options.source)).map_err(|error| failed(&options, &error))?;
+    let (image, shown) = compiled(&options, machine.facts)?;
+    if options.dump.is_some() {
+        print(&shown).map_err(|error| failed(&options, &error))?;
         return Ok(Ready { run: None, options });
     }
     start_image(options, Rc::new(image), machine, command, make_face)
@@ -162,6 +162,11 @@ pub fn start(
 /// What comes before compiling: rights, and the process of the command, which the script may ask for.
 fn prepare(options: &Options) -> anyhow::Result<(Options, Option<Held>)> {
     Privileges::read()?.require_for_tracing()?;
+    if let Some(pid) = options.params.pid
+        && !process::exists(pid)
+    {
+        bail!("there is no process {pid}");
+    }
     let mut options = options.clone();
     let command = match options.command.as_slice() {
         [] => None,
@@ -175,19 +180,25 @@ fn prepare(options: &Options) -> anyhow::Result<(Options, Option<Held>)> {
     Ok((options, command))
 }
 
-/// Compiles, and tells what the compiler has to say.
-fn compiled(options: &Options, facts: &dyn Facts) -> Result<Image, Failure> {
-    let (image, diagnostics) = compile(&Input {
+/// Compiles, and tells what the compiler has to say. With the text of the stage that is to be looked at.
+fn compiled(options: &Options, facts: &dyn Facts) -> Result<(Image, String), Failure> {
+    let input = Input {
         source: &options.source,
         params: &options.params,
         environment: &options.environment,
         facts,
+    };
+    let mut shown = String::new();
+    let (image, diagnostics) = compile_showing(&input, &mut |stage, text| {
+        if options.dump == Some(stage) {
+            shown.push_str(&text());
+        }
     });
     let text = rendered(&diagnostics, options);
     match image {
         Some(image) if !diagnostics.has_errors() => {
             eprint!("{text}");
-            Ok(image)
+            Ok((image, shown))
         }
         _ => Err(Failure::Script(text)),
     }
@@ -264,6 +275,9 @@ fn attach(
     if !kernel.since(5, 11) {
         sys::raise_memlock()?;
     }
+    if places(&image) > FEW_PLACES {
+        sys::raise_open_files()?;
+    }
     let watched = watched(options)?;
     let child = command
         .as_ref()
@@ -287,6 +301,14 @@ fn attach(
     run.begin(options)?;
     run.stops_by(Stop::new(signals, options.duration, watched, command)?);
     Ok(Some(run))
+}
+
+/// Places that the usual limit of 1024 open files has room for in any case.
+const FEW_PLACES: usize = 256;
+
+fn places(image: &Image) -> usize {
+    let programs = image.programs.iter();
+    programs.map(|program| program.targets.len()).sum()
 }
 
 fn watched(options: &Options) -> anyhow::Result<Option<AsyncFd<OwnedFd>>> {

@@ -68,6 +68,10 @@ impl Face for Notes {
         }
     }
 
+    fn process(&mut self, pid: u32) {
+        self.0.borrow_mut().push(format!("process {pid}"));
+    }
+
     fn format(&mut self, format: &Format, _: &[Type], _: &[u8]) -> Vec<u8> {
         text(format).into_bytes()
     }

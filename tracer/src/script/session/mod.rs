@@ -112,8 +112,8 @@ impl Session {
         Ok(())
     }
 
-    /// The ring buffer; [`None`] where the script sends no records.
-    pub fn events(&self) -> Result<Option<RingBuf<MapData>>, ScriptError> {
+    /// The ring buffer and its bytes; [`None`] where the script sends no records.
+    pub fn events(&self) -> Result<Option<(RingBuf<MapData>, u32)>, ScriptError> {
         let Some(map) = self.of_role(MapRole::Events) else {
             return Ok(None);
         };
@@ -124,7 +124,8 @@ impl Session {
             .and_then(|data| {
                 RingBuf::try_from(AyaMap::RingBuf(data)).map_err(|error| error.to_string())
             });
-        ring.map(Some)
+        let bytes = map.max_entries() as u32;
+        ring.map(|ring| Some((ring, bytes)))
             .map_err(|reason| ScriptError::new(format!("cannot read the ring buffer: {reason}")))
     }
 

@@ -3,7 +3,7 @@
 //! room for others.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -98,19 +98,29 @@ impl Totals {
         Ok(taken)
     }
 
-    /// Shows every key to `is_gone`, and takes over what was counted for those that will never be counted
-    /// again. Does nothing while it is too early and there is room.
+    /// Shows every key, and the cgroup of a task that it was counted for, to `is_gone`, and takes over what
+    /// was counted for those that will never be counted again. Does nothing while it is too early and there is
+    /// room.
     pub fn take_over(
         &mut self,
         session: &Session,
-        mut is_gone: impl FnMut(u64, &NamedTally) -> bool,
+        mut is_gone: impl FnMut(u64, u64) -> bool,
     ) -> Result<(), SysError> {
         if self.taken_over.elapsed() < TAKE_OVER_PERIOD && self.is_roomy(session)? {
             return Ok(());
         }
         self.taken_over = Instant::now();
+        let keys = read_totals(session)?.into_iter();
+        let gone: BTreeSet<u64> = keys
+            .filter(|(key, counted)| is_gone(*key, counted.cgroup))
+            .map(|(key, _)| key)
+            .collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        // Read again: those that are gone may have been counted until they were found to be.
         for (key, tally) in read_kernel(session)? {
-            if !is_gone(key, &tally) {
+            if !gone.contains(&key) {
                 continue;
             }
             remove(session, key, &tally.tally)?;
@@ -138,11 +148,17 @@ fn merge(into: &mut NamedTally, from: NamedTally) {
     }
 }
 
-fn read_kernel(session: &Session) -> Result<BTreeMap<u64, NamedTally>, SysError> {
+/// What was counted under each key, without slots.
+fn read_totals(session: &Session) -> Result<BTreeMap<u64, Counted>, SysError> {
     let mut counted = BTreeMap::new();
     session.map("TOTALS").for_each(|entry| {
         counted.insert(read_u64(entry.key), Counted::read(&entry));
     })?;
+    Ok(counted)
+}
+
+fn read_kernel(session: &Session) -> Result<BTreeMap<u64, NamedTally>, SysError> {
+    let mut counted = read_totals(session)?;
     session.map("SLOT_COUNTS").for_each(|entry| {
         let slot = u32::from_ne_bytes(entry.key[8..12].try_into().expect("4 bytes")) as usize;
         // The slot may belong to a key whose totals came after they were read: it is read next time.

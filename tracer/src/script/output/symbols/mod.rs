@@ -43,6 +43,11 @@ impl Symbols {
         }
     }
 
+    /// Reads where a process has its code, for addresses that come when it is gone.
+    pub fn learn(&mut self, pid: u32) {
+        self.user.learn(pid);
+    }
+
     /// The symbol of a process at an address, or the address.
     pub fn user(&mut self, address: u64, pid: u32) -> String {
         match self.user.find(address, pid).first() {

@@ -71,6 +71,13 @@ impl UserSymbols {
         &self.found[&key]
     }
 
+    /// Reads a process's memory maps, unless that has been done.
+    pub fn learn(&mut self, pid: u32) {
+        if self.keep && self.known.len() < PROCESSES_MAX && !self.known.contains_key(&pid) {
+            self.remember(pid);
+        }
+    }
+
     fn look_up(&mut self, address: u64, pid: u32) -> Vec<Symbol> {
         if pid == 0 {
             return Vec::new();

@@ -1,19 +1,49 @@
-//! The command line of bpftrace, for a program that is called by that name: its options, its statuses.
-//!
-//! Source: `man 8 bpftrace`.
+//! The options of bpftrace, and taking a command line apart by them.
 
-use std::{env, path::PathBuf, process::ExitCode};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use tracer_script::compile::Stage;
 
-use super::{common::Format, doctor, script, start_log};
-use crate::script::run::{Failure, Flush, Options};
+use crate::{
+    cli::{common::Format, script},
+    script::run::{Flush, Options},
+};
 
-/// The name that the program has then.
-pub const NAME: &str = "bpftrace";
+/// What is to be done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Task {
+    /// Run a script.
+    #[default]
+    Run,
+    /// List what can be traced.
+    List,
+    /// Show the options.
+    Help,
+    /// Show the version.
+    Version,
+    /// Tell what this machine allows.
+    Info,
+}
 
-/// The version of the language.
-const VERSION: &str = "v0.26.0";
+/// What was typed.
+#[derive(Default)]
+pub struct Parsed {
+    /// What is to be done.
+    pub task: Task,
+    /// The script, where it is given as such.
+    pub program: Option<String>,
+    /// How to write.
+    pub format: Format,
+    /// Tell what is done.
+    pub verbose: bool,
+    /// `--` stands before the words.
+    pub escaped: bool,
+    /// What is behind the options: the script's file, where the script is not given, and parameters.
+    pub words: Vec<String>,
+    /// For the engine.
+    pub options: Options,
+}
 
 /// An option.
 struct Flag {
@@ -36,29 +66,6 @@ enum Effect {
     Unsupported,
 }
 
-/// What is to be done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Task {
-    #[default]
-    Run,
-    List,
-    Help,
-    Version,
-    Info,
-}
-
-/// What was typed.
-#[derive(Default)]
-struct Parsed {
-    task: Task,
-    program: Option<String>,
-    format: Format,
-    verbose: bool,
-    escaped: bool,
-    words: Vec<String>,
-    options: Options,
-}
-
 const fn flag(
     short: Option<char>,
     long: &'static str,
@@ -75,12 +82,6 @@ const fn flag(
     }
 }
 
-macro_rules! set {
-    ($function:expr) => {
-        Effect::Set($function)
-    };
-}
-
 /// All options.
 const FLAGS: &[Flag] = &[
     flag(
@@ -88,21 +89,21 @@ const FLAGS: &[Flag] = &[
         "buffering",
         Some("MODE"),
         "when to write: line, full or none",
-        set!(buffering),
+        Effect::Set(buffering),
     ),
     flag(
         Some('f'),
         "format",
         Some("FORMAT"),
         "how to write: text or json",
-        set!(format),
+        Effect::Set(format),
     ),
     flag(
         Some('o'),
         "output",
         Some("FILE"),
         "write to this file",
-        set!(|parsed, value| {
+        Effect::Set(|parsed, value| {
             parsed.options.output = Some(PathBuf::from(value));
             Ok(())
         }),
@@ -112,7 +113,7 @@ const FLAGS: &[Flag] = &[
         "execute",
         Some("PROGRAM"),
         "run this script",
-        set!(|parsed, value| {
+        Effect::Set(|parsed, value| {
             parsed.program = Some(value);
             Ok(())
         }),
@@ -122,7 +123,7 @@ const FLAGS: &[Flag] = &[
         "help",
         None,
         "show this",
-        set!(|parsed, _| {
+        Effect::Set(|parsed, _| {
             parsed.task = Task::Help;
             Ok(())
         }),
@@ -146,7 +147,7 @@ const FLAGS: &[Flag] = &[
         "list",
         None,
         "list what can be traced; a pattern may follow",
-        set!(|parsed, _| {
+        Effect::Set(|parsed, _| {
             parsed.task = Task::List;
             Ok(())
         }),
@@ -156,14 +157,14 @@ const FLAGS: &[Flag] = &[
         "pid",
         Some("PID"),
         "only this process; ends with it",
-        set!(pid),
+        Effect::Set(pid),
     ),
     flag(
         Some('c'),
         "cmd",
         Some("COMMAND"),
         "run this command, and end with it",
-        set!(|parsed, value| {
+        Effect::Set(|parsed, value| {
             parsed.options.command = script::command_words(&value)?;
             Ok(())
         }),
@@ -173,7 +174,7 @@ const FLAGS: &[Flag] = &[
         "unsafe",
         None,
         "allow what changes the system",
-        set!(|parsed, _| {
+        Effect::Set(|parsed, _| {
             parsed.options.params.allow_unsafe = true;
             Ok(())
         }),
@@ -183,7 +184,7 @@ const FLAGS: &[Flag] = &[
         "quiet",
         None,
         "do not tell that tracing is on",
-        set!(|parsed, _| {
+        Effect::Set(|parsed, _| {
             parsed.options.quiet = true;
             Ok(())
         }),
@@ -193,7 +194,7 @@ const FLAGS: &[Flag] = &[
         "verbose",
         None,
         "tell what is done",
-        set!(|parsed, _| {
+        Effect::Set(|parsed, _| {
             parsed.verbose = true;
             Ok(())
         }),
@@ -203,7 +204,7 @@ const FLAGS: &[Flag] = &[
         "warnings",
         None,
         "tell of kernel helpers that fail",
-        set!(|parsed, _| {
+        Effect::Set(|parsed, _| {
             parsed.options.helper_errors = true;
             Ok(())
         }),
@@ -213,7 +214,7 @@ const FLAGS: &[Flag] = &[
         "no-warnings",
         None,
         "do not show warnings of the compiler",
-        set!(|parsed, _| {
+        Effect::Set(|parsed, _| {
             parsed.options.no_warnings = true;
             Ok(())
         }),
@@ -223,7 +224,7 @@ const FLAGS: &[Flag] = &[
         "dry-run",
         None,
         "load and attach, and end",
-        set!(|parsed, _| {
+        Effect::Set(|parsed, _| {
             parsed.options.dry_run = true;
             Ok(())
         }),
@@ -233,7 +234,7 @@ const FLAGS: &[Flag] = &[
         "info",
         None,
         "tell what this kernel and machine allow",
-        set!(|parsed, _| {
+        Effect::Set(|parsed, _| {
             parsed.task = Task::Info;
             Ok(())
         }),
@@ -243,7 +244,7 @@ const FLAGS: &[Flag] = &[
         "version",
         None,
         "show the version",
-        set!(|parsed, _| {
+        Effect::Set(|parsed, _| {
             parsed.task = Task::Version;
             Ok(())
         }),
@@ -284,7 +285,13 @@ const FLAGS: &[Flag] = &[
     flag(None, "fmt", None, "", Effect::Unsupported),
     flag(None, "probe-filter", Some("REGEX"), "", Effect::Unsupported),
     flag(None, "verify-llvm-ir", None, "", Effect::Unsupported),
-    flag(Some('d'), "debug", Some("STAGE"), "", Effect::Unsupported),
+    flag(
+        Some('d'),
+        "debug",
+        Some("STAGE"),
+        "print what a stage made, and end: ast, types, codegen or dis",
+        Effect::Set(debug),
+    ),
     flag(None, "emit-elf", Some("FILE"), "", Effect::Unsupported),
     flag(None, "emit-llvm", Some("FILE"), "", Effect::Unsupported),
     flag(None, "aot", Some("FILE"), "", Effect::Unsupported),
@@ -296,6 +303,17 @@ fn buffering(parsed: &mut Parsed, value: String) -> anyhow::Result<()> {
         "full" => Flush::Full,
         _ => bail!("unknown buffering {value:?}: line, full or none"),
     };
+    Ok(())
+}
+
+fn debug(parsed: &mut Parsed, value: String) -> anyhow::Result<()> {
+    parsed.options.dump = Some(match value.as_str() {
+        "ast" | "parse" => Stage::Tree,
+        "types" => Stage::Types,
+        "codegen" => Stage::Ir,
+        "codegen-opt" | "dis" => Stage::Code,
+        _ => bail!("unknown stage {value:?}: ast, types, codegen or dis"),
+    });
     Ok(())
 }
 
@@ -315,57 +333,8 @@ fn pid(parsed: &mut Parsed, value: String) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Does what was typed. 1 where the script or the command line is wrong, 255 where it could not be loaded,
-/// attached or run; else what `exit()` gave.
-pub fn main() -> ExitCode {
-    match words().and_then(parse) {
-        Ok(parsed) => perform(parsed),
-        Err(error) => fail(&error),
-    }
-}
-
-fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("ERROR: {error:#}");
-    ExitCode::from(1)
-}
-
-fn words() -> anyhow::Result<Vec<String>> {
-    let word = |word: std::ffi::OsString| {
-        word.into_string()
-            .map_err(|word| anyhow::anyhow!("{} is not UTF-8", word.display()))
-    };
-    env::args_os().skip(1).map(word).collect()
-}
-
-fn perform(parsed: Parsed) -> ExitCode {
-    start_log(u8::from(parsed.verbose));
-    let done = match parsed.task {
-        Task::Run => return run(parsed),
-        Task::List => script::list(parsed.words.first().map(String::as_str), parsed.verbose),
-        Task::Help => {
-            print!("{}", help());
-            Ok(())
-        }
-        Task::Version => {
-            println!("{}", version());
-            Ok(())
-        }
-        Task::Info => {
-            println!("{}", version());
-            doctor::run(&doctor::Options::default())
-        }
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
-    }
-}
-
-fn version() -> String {
-    format!("bpftrace {VERSION} (tracer {})", env!("CARGO_PKG_VERSION"))
-}
-
-fn help() -> String {
+/// What can be typed, for people.
+pub fn help() -> String {
     let mut out = String::from(
         "USAGE:\n    bpftrace [OPTIONS] FILE [PARAMETERS] [-- --NAME=VALUE ...]\n    \
          bpftrace [OPTIONS] -e 'PROGRAM' [PARAMETERS] [-- --NAME=VALUE ...]\n\nOPTIONS:\n",
@@ -384,41 +353,8 @@ fn help() -> String {
     out
 }
 
-fn run(parsed: Parsed) -> ExitCode {
-    let Parsed {
-        program,
-        format,
-        escaped,
-        mut words,
-        mut options,
-        ..
-    } = parsed;
-    match script::source(program, &mut words) {
-        Ok(source) => {
-            options.source = source.text;
-            options.file = source.name;
-        }
-        Err(error) => return fail(&error),
-    }
-    let given = script::params(words, escaped);
-    options.params.positional = given.positional;
-    options.params.named = given.named;
-    options.environment = script::environment();
-    options.notify = script::notify();
-    match script::launch(&options, format) {
-        Ok(status) => ExitCode::from(status),
-        Err(failure) => {
-            eprint!("{}", failure.text());
-            ExitCode::from(match failure {
-                Failure::Script(_) => 1,
-                Failure::Run(_) => 255,
-            })
-        }
-    }
-}
-
 /// Options end at the first word that is none, and at `--`.
-fn parse(words: Vec<String>) -> anyhow::Result<Parsed> {
+pub fn parse(words: Vec<String>) -> anyhow::Result<Parsed> {
     let mut parsed = Parsed::default();
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
@@ -546,6 +482,10 @@ mod tests {
             (&["-p", "x"], "\"x\" is no process id"),
             (&["--quiet=1"], "--quiet takes no value"),
             (&["-f", "xml"], "unknown format \"xml\": text or json"),
+            (
+                &["-d", "libbpf"],
+                "unknown stage \"libbpf\": ast, types, codegen or dis",
+            ),
             (&["-B", "x"], "unknown buffering \"x\": line, full or none"),
             (
                 &["--emit-elf", "x"],
