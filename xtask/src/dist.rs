@@ -139,6 +139,11 @@ fn lay_out(program: &Path, tree: &Path) -> anyhow::Result<()> {
     for (from, to) in completions {
         install(&made.join("completions").join(from), &tree.join(to), 0o644)?;
     }
+    for script in files(&workspace().join("scripts"))? {
+        let name = script.file_name().context("a script has a name")?;
+        let to = tree.join("usr/share/tracer/scripts").join(name);
+        install(&script, &to, 0o755)?;
+    }
     fs::remove_dir_all(made)?;
     install(
         &workspace().join("LICENSE"),
