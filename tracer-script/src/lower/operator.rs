@@ -195,11 +195,13 @@ impl Lower<'_, '_> {
             _ => Alu::Mod,
         };
         let right = match (alu, right) {
-            // The verifier refuses shifts that it sees to be too far, and divisions by a zero that it sees.
+            // The verifier refuses shifts that it sees to be too far, and divisions by a zero that it sees. These
+            // have the outcome that a division by a zero it does not see has.
             (Alu::Lsh | Alu::Rsh, Operand::Imm(value)) if !(0..64).contains(&value) => {
                 return Operand::Imm(0);
             }
-            (Alu::Div | Alu::Mod, Operand::Imm(0)) => return Operand::Imm(0),
+            (Alu::Div, Operand::Imm(0)) => return Operand::Imm(0),
+            (Alu::Mod, Operand::Imm(0)) => return left,
             (_, other) => other,
         };
         let to = self.reg();
