@@ -1,8 +1,17 @@
-//! The functions and values that the language has of its own.
+//! The functions and values that the language has of its own: one table tells what each takes, how its
+//! arguments are checked, and what it becomes.
+
+use crate::{
+    ast::{Call, Expr},
+    check::Checker,
+    ir::Operand,
+    lower::{Lower, Piece},
+    types::Type,
+};
 
 /// Where a builtin may stand, and what it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// Wherever a value may.
     Value,
     /// As a statement: it yields nothing.
@@ -11,141 +20,198 @@ pub enum Place {
     Map,
 }
 
-/// A builtin that is called.
-#[derive(Clone, Copy, Debug)]
-pub struct Function {
-    /// Its name.
-    pub name: &'static str,
-    /// Arguments at least.
-    pub min: usize,
-    /// Arguments at most.
-    pub max: usize,
-    /// Where it may stand.
-    pub place: Place,
-    /// Whether it changes the system.
-    pub is_unsafe: bool,
+/// What a call becomes.
+#[derive(Clone, Copy)]
+pub(crate) enum Lowering {
+    /// Nothing: its value is a constant, or it only matters to the compiler.
+    Known,
+    /// Operations without a value.
+    Act(fn(&mut Lower<'_, '_>, &Call)),
+    /// A value that fits into a register.
+    Word(fn(&mut Lower<'_, '_>, &Call) -> Operand),
+    /// A value of this type that lies in memory.
+    Bytes(fn(&mut Lower<'_, '_>, &Call, &Type) -> Piece),
 }
 
-const fn function(name: &'static str, min: usize, max: usize, place: Place) -> Function {
+/// Tells the type of a call whose number of arguments is right.
+type Check = fn(&mut Checker<'_>, &Expr, &Call) -> Type;
+
+/// A builtin that is called.
+#[derive(Clone, Copy)]
+pub(crate) struct Function {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Arguments at least.
+    pub(crate) min: usize,
+    /// Arguments at most.
+    pub(crate) max: usize,
+    /// Where it may stand.
+    pub(crate) place: Place,
+    /// Whether it changes the system.
+    pub(crate) is_unsafe: bool,
+    /// How it is checked.
+    pub(crate) check: Check,
+    /// What it becomes.
+    pub(crate) lowering: Lowering,
+}
+
+impl Function {
+    const fn acting(self) -> Self {
+        Self {
+            is_unsafe: true,
+            ..self
+        }
+    }
+}
+
+const fn row(
+    name: &'static str,
+    (min, max): (usize, usize),
+    place: Place,
+    check: Check,
+    lowering: Lowering,
+) -> Function {
     Function {
         name,
         min,
         max,
         place,
         is_unsafe: false,
-    }
-}
-
-const fn acting(name: &'static str, min: usize, max: usize) -> Function {
-    Function {
-        name,
-        min,
-        max,
-        place: Place::Statement,
-        is_unsafe: true,
+        check,
+        lowering,
     }
 }
 
 /// More than anyone writes.
 const MANY: usize = 64;
 
+use Lowering::Known;
 use Place::{Map, Statement, Value};
 
+/// The method that checks a call.
+macro_rules! check {
+    ($method:ident) => {
+        |checker, expr, call| checker.$method(expr, call)
+    };
+}
+
+/// The method that a statement becomes.
+macro_rules! act {
+    ($method:ident) => {
+        Lowering::Act(|lower, call| lower.$method(call))
+    };
+}
+
+/// The method that gives a value which fits into a register.
+macro_rules! word {
+    ($method:ident) => {
+        Lowering::Word(|lower, call| lower.$method(call))
+    };
+}
+
+/// The method that gives a value which lies in memory.
+macro_rules! bytes {
+    ($method:ident) => {
+        Lowering::Bytes(|lower, call, kind| lower.$method(call, kind))
+    };
+}
+
 /// All of them.
-pub const FUNCTIONS: [Function; 89] = [
-    function("count", 0, 0, Map),
-    function("sum", 1, 1, Map),
-    function("avg", 1, 1, Map),
-    function("min", 1, 1, Map),
-    function("max", 1, 1, Map),
-    function("stats", 1, 1, Map),
-    function("hist", 1, 2, Map),
-    function("lhist", 4, 4, Map),
-    function("tseries", 3, 4, Map),
-    function("printf", 1, MANY, Statement),
-    function("errorf", 1, MANY, Statement),
-    function("warnf", 1, MANY, Statement),
-    function("debugf", 1, 4, Statement),
-    function("cat", 1, MANY, Statement),
-    acting("system", 1, MANY),
-    function("print", 1, 3, Statement),
-    function("clear", 1, 1, Statement),
-    function("zero", 1, 1, Statement),
-    function("exit", 0, 1, Statement),
-    function("time", 0, 1, Statement),
-    function("join", 1, 2, Statement),
-    function("fail", 1, MANY, Statement),
-    function("assert", 2, 2, Statement),
-    function("assert_str", 1, 1, Statement),
-    function("static_assert", 1, 2, Statement),
-    acting("signal", 1, 1),
-    acting("signal_thread", 1, 1),
-    acting("override", 1, 1),
-    acting("write_user", 3, 3),
-    function("unwatch", 1, 1, Statement),
-    function("skboutput", 4, 4, Value),
-    function("delete", 1, 2, Value),
-    function("has_key", 2, 2, Value),
-    function("find", 3, 3, Value),
-    function("len", 1, 1, Value),
-    function("str", 1, 2, Value),
-    function("buf", 1, 2, Value),
-    function("path", 1, 2, Value),
-    function("strlen", 1, 1, Value),
-    function("strcap", 1, 1, Value),
-    function("strncmp", 3, 3, Value),
-    function("strstr", 2, 2, Value),
-    function("strcontains", 2, 2, Value),
-    function("str_concat", 2, 2, Value),
-    function("strerror", 1, 1, Value),
-    function("signal_name", 1, 1, Value),
-    function("syscall_name", 1, 1, Value),
-    function("strftime", 2, 2, Value),
-    function("memcmp", 3, 3, Value),
-    function("bswap", 1, 1, Value),
-    function("default_str_length", 0, 0, Value),
-    function("ntop", 1, 2, Value),
-    function("pton", 1, 1, Value),
-    function("macaddr", 1, 1, Value),
-    function("socket_cookie", 1, 1, Value),
-    function("ksym", 1, 1, Value),
-    function("usym", 1, 1, Value),
-    function("kaddr", 1, 1, Value),
-    function("uaddr", 1, 1, Value),
-    function("percpu_kaddr", 1, 2, Value),
-    function("reg", 1, 1, Value),
-    function("kptr", 1, 1, Value),
-    function("uptr", 1, 1, Value),
-    function("cgroupid", 1, 1, Value),
-    function("cgroup_path", 1, 2, Value),
-    function("container_of", 3, 3, Value),
-    function("is_err", 1, 1, Value),
-    function("is_array", 1, 1, Value),
-    function("is_integer", 1, 1, Value),
-    function("is_unsigned_integer", 1, 1, Value),
-    function("is_ptr", 1, 1, Value),
-    function("is_str", 1, 1, Value),
-    function("is_literal", 1, 1, Value),
-    function("kfunc_exist", 1, 1, Value),
-    function("kfunc_allowed", 1, 1, Value),
-    function("getopt", 1, 3, Value),
-    function("nsecs", 0, 1, Value),
-    function("kstack", 0, 2, Value),
-    function("ustack", 0, 2, Value),
-    function("comm", 0, 1, Value),
-    function("pid", 0, 1, Value),
-    function("tid", 0, 1, Value),
-    function("pcomm", 0, 1, Value),
-    function("ppid", 0, 1, Value),
-    function("leader_comm", 0, 1, Value),
-    function("leader_tid", 0, 1, Value),
-    function("is_compat", 0, 0, Value),
-    function("strcmp", 2, 2, Value),
-    function("typeinfo", 1, 1, Value),
+#[rustfmt::skip]
+pub(crate) const FUNCTIONS: &[Function] = &[
+    row("count", (0, 0), Map, check!(aggregate), Known),
+    row("sum", (1, 1), Map, check!(aggregate), Known),
+    row("avg", (1, 1), Map, check!(aggregate), Known),
+    row("min", (1, 1), Map, check!(aggregate), Known),
+    row("max", (1, 1), Map, check!(aggregate), Known),
+    row("stats", (1, 1), Map, check!(aggregate), Known),
+    row("hist", (1, 2), Map, check!(aggregate), Known),
+    row("lhist", (4, 4), Map, check!(aggregate), Known),
+    row("tseries", (3, 4), Map, check!(aggregate), Known),
+    row("printf", (1, MANY), Statement, check!(formatted), act!(formatted)),
+    row("errorf", (1, MANY), Statement, check!(formatted), act!(formatted)),
+    row("warnf", (1, MANY), Statement, check!(formatted), act!(formatted)),
+    row("debugf", (1, 4), Statement, check!(not_supported), Known),
+    row("cat", (1, MANY), Statement, check!(formatted), act!(formatted)),
+    row("system", (1, MANY), Statement, check!(formatted), act!(formatted)).acting(),
+    row("print", (1, 3), Statement, check!(print), act!(print)),
+    row("clear", (1, 1), Statement, check!(clear_or_zero), act!(whole_map)),
+    row("zero", (1, 1), Statement, check!(clear_or_zero), act!(whole_map)),
+    row("exit", (0, 1), Statement, check!(exit), act!(exit_call)),
+    row("time", (0, 1), Statement, check!(time), act!(time)),
+    row("join", (1, 2), Statement, check!(join), act!(join)),
+    row("fail", (1, MANY), Statement, check!(fail), Known),
+    row("assert", (2, 2), Statement, check!(assert), act!(assert_call)),
+    row("assert_str", (1, 1), Statement, check!(assert_str), Known),
+    row("static_assert", (1, 2), Statement, check!(static_assert), Known),
+    row("signal", (1, 1), Statement, check!(signal), act!(signal)).acting(),
+    row("signal_thread", (1, 1), Statement, check!(signal), act!(signal_thread)).acting(),
+    row("override", (1, 1), Statement, check!(override_return), act!(override_return)).acting(),
+    row("write_user", (3, 3), Statement, check!(write_user), act!(write_user)).acting(),
+    row("unwatch", (1, 1), Statement, check!(not_supported), Known),
+    row("skboutput", (4, 4), Value, check!(not_supported), Known),
+    row("delete", (1, 2), Value, check!(delete), word!(delete_call)),
+    row("has_key", (2, 2), Value, check!(has_key), word!(has_key_call)),
+    row("find", (3, 3), Value, check!(find), word!(find_call)),
+    row("len", (1, 1), Value, check!(len), word!(len)),
+    row("str", (1, 2), Value, check!(str), bytes!(str_piece)),
+    row("buf", (1, 2), Value, check!(buf), bytes!(buf_piece)),
+    row("path", (1, 2), Value, check!(path), bytes!(path_piece)),
+    row("strlen", (1, 1), Value, check!(strlen), word!(strlen)),
+    row("strcap", (1, 1), Value, check!(strcap), Known),
+    row("strncmp", (3, 3), Value, check!(strncmp), word!(strncmp)),
+    row("strstr", (2, 2), Value, check!(strstr), word!(strstr)),
+    row("strcontains", (2, 2), Value, check!(strcontains), word!(strcontains)),
+    row("str_concat", (2, 2), Value, check!(str_concat), bytes!(str_concat)),
+    row("strerror", (1, 1), Value, check!(strerror), word!(first)),
+    row("signal_name", (1, 1), Value, check!(signal_name), word!(first)),
+    row("syscall_name", (1, 1), Value, check!(syscall_name), word!(first)),
+    row("strftime", (2, 2), Value, check!(strftime), word!(second)),
+    row("memcmp", (3, 3), Value, check!(memcmp), word!(memcmp)),
+    row("bswap", (1, 1), Value, check!(bswap), word!(bswap)),
+    row("default_str_length", (0, 0), Value, check!(not_supported), Known),
+    row("ntop", (1, 2), Value, check!(ntop), bytes!(inet_piece)),
+    row("pton", (1, 1), Value, check!(pton), bytes!(pton)),
+    row("macaddr", (1, 1), Value, check!(macaddr), bytes!(macaddr)),
+    row("socket_cookie", (1, 1), Value, check!(socket_cookie), word!(socket_cookie)),
+    row("ksym", (1, 1), Value, check!(ksym), word!(address_of_first)),
+    row("usym", (1, 1), Value, check!(usym), bytes!(usym)),
+    row("kaddr", (1, 1), Value, check!(kaddr), Known),
+    row("uaddr", (1, 1), Value, check!(uaddr), Known),
+    row("percpu_kaddr", (1, 2), Value, check!(not_supported), Known),
+    row("reg", (1, 1), Value, check!(reg), word!(reg_call)),
+    row("kptr", (1, 1), Value, check!(kptr), word!(first)),
+    row("uptr", (1, 1), Value, check!(uptr), word!(first)),
+    row("cgroupid", (1, 1), Value, check!(cgroupid), Known),
+    row("cgroup_path", (1, 2), Value, check!(cgroup_path), word!(first)),
+    row("container_of", (3, 3), Value, check!(container_of), word!(container_of)),
+    row("is_err", (1, 1), Value, check!(is_err), word!(is_err)),
+    row("is_array", (1, 1), Value, check!(introspection), Known),
+    row("is_integer", (1, 1), Value, check!(introspection), Known),
+    row("is_unsigned_integer", (1, 1), Value, check!(introspection), Known),
+    row("is_ptr", (1, 1), Value, check!(introspection), Known),
+    row("is_str", (1, 1), Value, check!(introspection), Known),
+    row("is_literal", (1, 1), Value, check!(introspection), Known),
+    row("kfunc_exist", (1, 1), Value, check!(kfunc), Known),
+    row("kfunc_allowed", (1, 1), Value, check!(kfunc), Known),
+    row("getopt", (1, 3), Value, check!(getopt), bytes!(getopt)),
+    row("nsecs", (0, 1), Value, check!(nsecs_of_clock), word!(nsecs_of_clock)),
+    row("kstack", (0, 2), Value, check!(stack), bytes!(stack_call)),
+    row("ustack", (0, 2), Value, check!(stack), bytes!(stack_call)),
+    row("comm", (0, 1), Value, check!(comm_of), Known),
+    row("pid", (0, 1), Value, check!(id_in_namespace), word!(pid_of_namespace)),
+    row("tid", (0, 1), Value, check!(id_in_namespace), word!(tid_of_namespace)),
+    row("pcomm", (0, 1), Value, check!(comm_of_relative), bytes!(pcomm_of)),
+    row("ppid", (0, 1), Value, check!(id_of_relative), word!(ppid_of)),
+    row("leader_comm", (0, 1), Value, check!(comm_of_relative), bytes!(leader_comm_of)),
+    row("leader_tid", (0, 1), Value, check!(id_of_relative), word!(leader_tid_of)),
+    row("is_compat", (0, 0), Value, check!(is_compat), Known),
+    row("strcmp", (2, 2), Value, check!(strcmp), word!(strcmp)),
+    row("typeinfo", (1, 1), Value, check!(not_supported), Known),
 ];
 
 /// The values, which can be written with or without `()`.
-pub const VALUES: [&str; 29] = [
+pub(crate) const VALUES: [&str; 29] = [
     "args",
     "ctx",
     "cgroup",
@@ -178,19 +244,19 @@ pub const VALUES: [&str; 29] = [
 ];
 
 /// The function of this name.
-pub fn find(name: &str) -> Option<&'static Function> {
+pub(crate) fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.iter().find(|function| function.name == name)
 }
 
 /// The number of `argN`.
-pub fn argument_number(name: &str) -> Option<u32> {
+pub(crate) fn argument_number(name: &str) -> Option<u32> {
     let digits = name.strip_prefix("arg")?;
     let number: u32 = digits.parse().ok()?;
     (digits.len() == 1 || !digits.starts_with('0')).then_some(number)
 }
 
 /// True where this word is a builtin value.
-pub fn is_value(name: &str) -> bool {
+pub(crate) fn is_value(name: &str) -> bool {
     VALUES.contains(&name)
         || argument_number(name).is_some()
         || matches!(name, "leader_comm" | "leader_tid")

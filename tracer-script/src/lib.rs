@@ -5,7 +5,7 @@
 
 pub mod ast;
 pub mod buckets;
-pub mod builtins;
+mod builtins;
 pub mod check;
 pub mod compile;
 pub mod config;

@@ -5,9 +5,13 @@
 
 mod assign;
 mod call;
+mod constant;
 mod env;
 mod expr;
+mod member;
+mod operator;
 mod stmt;
+mod value;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,8 +27,8 @@ use crate::{
     types::Type,
 };
 
+pub(crate) use constant::{fold, truncate};
 pub use env::Env;
-pub(crate) use expr::{fold, truncate};
 
 /// A probe's block, to be compiled for these places.
 #[derive(Clone, Debug)]
@@ -298,7 +302,7 @@ impl MapInfo {
 }
 
 /// Goes through one unit.
-struct Checker<'a> {
+pub(crate) struct Checker<'a> {
     script: &'a Script,
     config: &'a Config,
     params: &'a Params,

@@ -2,7 +2,7 @@
 
 use super::{Lower, Mem, Variable};
 use crate::{
-    ast::{Call, Expr, ExprKind, Stmt, UnaryOp},
+    ast::{Expr, ExprKind, Stmt, UnaryOp},
     ir::{Alu, Cond, Op, Operand, Reg},
     types::{Aggregate, Space, Type},
 };
@@ -44,7 +44,7 @@ impl Lower<'_, '_> {
                     Operand::Imm(0)
                 }
             },
-            ExprKind::Call(call) => self.call_value(expr, call),
+            ExprKind::Call(call) => self.call_word(expr, call),
             ExprKind::Cast(_, operand) => self.cast(&kind, operand),
             ExprKind::Field(operand, name) if self.kind(operand) == Type::Args => {
                 match self.args_field(expr, name) {
@@ -520,16 +520,6 @@ impl Lower<'_, '_> {
         }
         self.go_on_at(done);
         to
-    }
-
-    /// A call that is written as a builtin value.
-    fn call_value(&mut self, expr: &Expr, call: &Call) -> Operand {
-        if call.args.is_empty()
-            && let Some(value) = self.value(expr, &call.name)
-        {
-            return value;
-        }
-        self.builtin(expr, call)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 
 /// A place in memory.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Mem {
+pub(crate) enum Mem {
     /// On the function's own stack.
     Slot(SlotId, i32),
     /// Behind a pointer that the verifier knows.

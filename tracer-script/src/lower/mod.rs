@@ -39,6 +39,7 @@ use build::Builder;
 use memory::Mem;
 use prologue::Entry;
 
+pub(crate) use piece::Piece;
 pub(crate) use prologue::{Number, Start, SyscallDispatch};
 pub(crate) use shared::{Shared, maps, ring_bytes, stack_entries};
 
@@ -139,7 +140,7 @@ enum Known {
     Cpu,
 }
 
-struct Lower<'a, 'b> {
+pub(crate) struct Lower<'a, 'b> {
     given: &'b Given<'a>,
     shared: &'b mut Shared,
     diagnostics: &'b mut Diagnostics,

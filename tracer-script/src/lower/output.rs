@@ -132,7 +132,7 @@ impl Lower<'_, '_> {
     }
 
     /// `printf` and its kin.
-    pub(super) fn formatted(&mut self, call: &Call) {
+    pub(crate) fn formatted(&mut self, call: &Call) {
         let text = self.literal_text(&call.args[0]).unwrap_or_default();
         let format = format::parse(&text).unwrap_or(Format { parts: Vec::new() });
         let kind = match call.name.as_str() {
@@ -147,7 +147,7 @@ impl Lower<'_, '_> {
     }
 
     /// `print`
-    pub(super) fn print(&mut self, call: &Call) {
+    pub(crate) fn print(&mut self, call: &Call) {
         let first = &call.args[0];
         let number = |arg: Option<&Expr>| {
             let value = arg.and_then(|arg| self.constant(arg.id));
@@ -162,7 +162,7 @@ impl Lower<'_, '_> {
     }
 
     /// What is done to a whole map, in user space.
-    pub(super) fn whole_map(&mut self, call: &Call) {
+    pub(crate) fn whole_map(&mut self, call: &Call) {
         let ExprKind::Map(name, _) = &call.args[0].kind else {
             return;
         };
@@ -175,7 +175,7 @@ impl Lower<'_, '_> {
     }
 
     /// `exit`: the program ends here, too.
-    pub(super) fn exit_call(&mut self, call: &Call) {
+    pub(crate) fn exit_call(&mut self, call: &Call) {
         let status = match call.args.first() {
             Some(arg) => self.val(arg),
             None => Operand::Imm(0),
@@ -186,7 +186,7 @@ impl Lower<'_, '_> {
     }
 
     /// `time`
-    pub(super) fn time(&mut self, call: &Call) {
+    pub(crate) fn time(&mut self, call: &Call) {
         let format = match call.args.first() {
             Some(arg) => {
                 let text = self.literal_text(arg).unwrap_or_default();
@@ -198,7 +198,7 @@ impl Lower<'_, '_> {
     }
 
     /// `join`: the strings of an array of pointers, as `argv` is one.
-    pub(super) fn join(&mut self, call: &Call) {
+    pub(crate) fn join(&mut self, call: &Call) {
         let separator = match call.args.get(1) {
             Some(arg) => {
                 let text = self.literal_text(arg).unwrap_or_default();
@@ -230,7 +230,7 @@ impl Lower<'_, '_> {
     }
 
     /// `assert`
-    pub(super) fn assert_call(&mut self, call: &Call) {
+    pub(crate) fn assert_call(&mut self, call: &Call) {
         let (holds, fails) = (self.block(), self.block());
         self.truth(&call.args[0], holds, fails);
         self.go_on_at(fails);

@@ -2,25 +2,19 @@
 //! that may leave the program happens after room in the ring buffer has been taken. Then the pieces are put
 //! where they belong, each read from where it is straight to there.
 
-use std::net::IpAddr;
-
 use super::{Lower, Mem};
 use crate::{
-    ast::{Call, Expr, ExprKind},
+    ast::{Expr, ExprKind},
     ir::{Arg, Helper, Operand},
     types::{Space, Type, align},
 };
-
-/// The families of `AF_INET` and `AF_INET6`.
-const INET: i64 = 2;
-const INET6: i64 = 10;
 
 /// Bytes of a task's name.
 const COMM: u32 = 16;
 
 /// A value that is ready to be put somewhere.
 #[derive(Clone, Debug)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     /// 8 bytes each.
     Words(Vec<Operand>),
     /// So many bytes from elsewhere, after such words.
@@ -45,6 +39,17 @@ pub(super) enum Piece {
     },
     /// Parts, each with the bytes it takes.
     Parts(Vec<(Piece, u32)>),
+}
+
+impl Piece {
+    /// So many bytes from elsewhere.
+    pub(super) fn copied(from: Mem, size: u32) -> Self {
+        Self::Copied {
+            before: None,
+            from,
+            size,
+        }
+    }
 }
 
 impl Lower<'_, '_> {
@@ -137,7 +142,7 @@ impl Lower<'_, '_> {
         Piece::Parts(parts)
     }
 
-    fn value_piece(&mut self, name: &str, own: &Type) -> Piece {
+    pub(super) fn value_piece(&mut self, name: &str, own: &Type) -> Piece {
         match name {
             "comm" => Piece::Comm,
             "pcomm" => self.other_comm(None, "real_parent"),
@@ -146,11 +151,7 @@ impl Lower<'_, '_> {
                 let mut text = self.target().kind.name().as_bytes().to_vec();
                 text.push(0);
                 let from = Mem::Rodata(self.shared.constant(&text));
-                Piece::Copied {
-                    before: None,
-                    from,
-                    size: text.len() as u32,
-                }
+                Piece::copied(from, text.len() as u32)
             }
             "func" => {
                 let address = self.function_address();
@@ -167,7 +168,7 @@ impl Lower<'_, '_> {
         Piece::Words(vec![address, Operand::Reg(process)])
     }
 
-    fn other_comm(&mut self, task: Option<Operand>, pointer: &str) -> Piece {
+    pub(super) fn other_comm(&mut self, task: Option<Operand>, pointer: &str) -> Piece {
         let other = self.other_task(task, &[pointer]);
         let offset = self
             .member_path("struct task_struct", &["comm"])
@@ -176,56 +177,6 @@ impl Lower<'_, '_> {
             before: None,
             from: Mem::Far(other, offset as i32, Space::Kernel),
             size: COMM,
-        }
-    }
-
-    fn call_piece(&mut self, expr: &Expr, call: &Call, own: &Type) -> Piece {
-        if call.args.is_empty() && crate::builtins::is_value(&call.name) {
-            return self.value_piece(&call.name, own);
-        }
-        let args = call.args.as_slice();
-        match call.name.as_str() {
-            "kstack" | "ustack" => self.stack_piece(own),
-            "str" => self.str_piece(call, own),
-            "buf" => self.buf_piece(call, own),
-            "usym" => {
-                let address = self.val_of_pointer(&args[0]);
-                self.user_symbol(address)
-            }
-            "ntop" => self.inet_piece(call),
-            "macaddr" => {
-                let from = self.pointed_memory(&args[0]);
-                Piece::Copied {
-                    before: None,
-                    from,
-                    size: 6,
-                }
-            }
-            "pton" => self.address_bytes(&args[0]),
-            "getopt" => self.option_text(args),
-            "pcomm" | "leader_comm" => {
-                let task = self.val(&args[0]);
-                let pointer = if call.name == "pcomm" {
-                    "real_parent"
-                } else {
-                    "group_leader"
-                };
-                self.other_comm(Some(task), pointer)
-            }
-            "str_concat" => {
-                let from = self.concatenated(&args[0], &args[1], own);
-                let size = self.stored_size(own);
-                Piece::Copied {
-                    before: None,
-                    from,
-                    size,
-                }
-            }
-            "path" => self.path_piece(call, own),
-            name => {
-                self.error(expr.span, format!("{name}() cannot be used here"));
-                Piece::Words(Vec::new())
-            }
         }
     }
 
@@ -252,147 +203,6 @@ impl Lower<'_, '_> {
                 Mem::Far(self.as_register(value), 0, Space::Any)
             }
             _ => self.memory(arg),
-        }
-    }
-
-    fn str_piece(&mut self, call: &Call, own: &Type) -> Piece {
-        let first = &call.args[0];
-        let Type::Str(size) = *own else {
-            return Piece::Words(Vec::new());
-        };
-        if let ExprKind::Positional(_) = first.kind {
-            return self.parameter_text(first, size);
-        }
-        let limit = call
-            .args
-            .get(1)
-            .and_then(|arg| match self.constant(arg.id) {
-                Some(_) => None,
-                None => Some(self.val(arg)),
-            });
-        match self.kind(first) {
-            Type::Str(own_size) | Type::Array(_, own_size) => {
-                let from = self.memory(first);
-                if size < own_size || limit.is_some() || matches!(from, Mem::Far(..)) {
-                    return Piece::Text { from, size, limit };
-                }
-                Piece::Copied {
-                    before: None,
-                    from,
-                    size: own_size,
-                }
-            }
-            _ => {
-                let from = self.pointed_memory(first);
-                Piece::Text { from, size, limit }
-            }
-        }
-    }
-
-    /// A parameter as a string, even where it is a number.
-    fn parameter_text(&mut self, expr: &Expr, size: u32) -> Piece {
-        let from = self.known_text(expr);
-        Piece::Copied {
-            before: None,
-            from,
-            size,
-        }
-    }
-
-    fn option_text(&mut self, args: &[Expr]) -> Piece {
-        let named = match &args[0].kind {
-            ExprKind::Str(name) => String::from_utf8_lossy(name).into_owned(),
-            _ => String::new(),
-        };
-        let given = self
-            .given
-            .params
-            .named
-            .iter()
-            .find(|(name, _)| *name == named);
-        match given.and_then(|(_, value)| value.clone()) {
-            Some(text) => {
-                let mut bytes = text.into_bytes();
-                bytes.push(0);
-                let size = bytes.len() as u32;
-                let from = Mem::Rodata(self.shared.constant(&bytes));
-                Piece::Copied {
-                    before: None,
-                    from,
-                    size,
-                }
-            }
-            None => match args.get(1) {
-                Some(default) => {
-                    let kind = self.kind(default);
-                    self.piece(default, &kind)
-                }
-                None => Piece::Words(Vec::new()),
-            },
-        }
-    }
-
-    fn buf_piece(&mut self, call: &Call, own: &Type) -> Piece {
-        let Type::Buf(size) = *own else {
-            return Piece::Words(Vec::new());
-        };
-        let from = self.pointed_memory(&call.args[0]);
-        let length = match call.args.get(1) {
-            Some(arg) => self.val(arg),
-            None => Operand::Imm(size.into()),
-        };
-        Piece::Buffer { from, length, size }
-    }
-
-    fn inet_piece(&mut self, call: &Call) -> Piece {
-        let address = call.args.last().expect("one at least");
-        let family = match call.args.len() {
-            2 => Some(self.val(&call.args[0])),
-            _ => None,
-        };
-        let kind = self.kind(address);
-        match kind {
-            Type::Int { .. } => {
-                let value = self.val(address);
-                let family = family.unwrap_or(Operand::Imm(INET));
-                Piece::Words(vec![family, value, Operand::Imm(0)])
-            }
-            _ => {
-                let from = self.pointed_memory(address);
-                let size = match kind {
-                    Type::Ptr(..) => 16,
-                    kind => self.c_size(&kind).min(16),
-                };
-                let by_size = if size == 4 { INET } else { INET6 };
-                Piece::Copied {
-                    before: Some(family.unwrap_or(Operand::Imm(by_size))),
-                    from,
-                    size,
-                }
-            }
-        }
-    }
-
-    /// `pton`: the bytes of an address.
-    fn address_bytes(&mut self, arg: &Expr) -> Piece {
-        let text = match &arg.kind {
-            ExprKind::Str(text) => String::from_utf8_lossy(text).into_owned(),
-            ExprKind::Positional(index) => {
-                let given = self.given.params.positional.get(*index as usize - 1);
-                given.cloned().unwrap_or_default()
-            }
-            _ => String::new(),
-        };
-        let bytes = match text.parse() {
-            Ok(IpAddr::V4(address)) => address.octets().to_vec(),
-            Ok(IpAddr::V6(address)) => address.octets().to_vec(),
-            Err(_) => Vec::new(),
-        };
-        let from = Mem::Rodata(self.shared.constant(&bytes));
-        Piece::Copied {
-            before: None,
-            from,
-            size: bytes.len() as u32,
         }
     }
 

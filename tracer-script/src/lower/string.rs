@@ -400,7 +400,7 @@ impl Lower<'_, '_> {
     }
 
     /// `path(p)`: the path of a `struct path`, as the kernel spells it.
-    pub(super) fn path_piece(&mut self, call: &Call, own: &Type) -> Piece {
+    pub(crate) fn path_piece(&mut self, call: &Call, own: &Type) -> Piece {
         let size = self.stored_size(own);
         let value = self.val_of_pointer(&call.args[0]);
         let pointer = self.as_register(value);

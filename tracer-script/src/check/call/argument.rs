@@ -1,0 +1,119 @@
+//! The kinds of arguments that builtins take.
+
+use crate::{
+    ast::{Expr, ExprKind},
+    check::Checker,
+    types::Type,
+};
+
+impl Checker<'_> {
+    /// A word that stands for itself: `monotonic`.
+    pub(in crate::check) fn word<'e>(&mut self, arg: &'e Expr) -> Option<&'e str> {
+        match &arg.kind {
+            ExprKind::Ident(word) => Some(word),
+            _ => None,
+        }
+    }
+
+    pub(in crate::check) fn integer(&mut self, arg: &Expr, function: &str) -> Type {
+        let kind = Self::number_of(&self.expr(arg));
+        if !kind.is_integer() && kind != Type::Unknown {
+            return self.error(
+                arg.span,
+                format!("{function}() only supports integer arguments ({kind} provided)"),
+            );
+        }
+        kind
+    }
+
+    pub(in crate::check) fn pointer_or_integer(&mut self, arg: &Expr, function: &str) -> Type {
+        let kind = self.expr(arg);
+        let fits = kind.is_scalar()
+            || matches!(
+                kind,
+                Type::Unknown | Type::Array(..) | Type::Str(_) | Type::Struct(_)
+            );
+        if !fits {
+            return self.error(
+                arg.span,
+                format!(
+                    "{function}() only supports integer or pointer arguments ({kind} provided)"
+                ),
+            );
+        }
+        kind
+    }
+
+    pub(in crate::check) fn string(&mut self, arg: &Expr, function: &str) -> Type {
+        let kind = self.expr(arg);
+        match kind {
+            Type::Str(_) | Type::Unknown => kind,
+            _ => self.error(
+                arg.span,
+                format!("{function}() only supports string arguments ({kind} provided)"),
+            ),
+        }
+    }
+
+    /// A string that is known now.
+    pub(in crate::check) fn literal_string(
+        &mut self,
+        arg: &Expr,
+        function: &str,
+    ) -> Option<String> {
+        self.expr(arg);
+        let text = self.known_string(arg);
+        if text.is_none() {
+            self.error(arg.span, format!("{function}() expects a string literal"));
+        }
+        text
+    }
+
+    /// The text of a literal or of a parameter.
+    pub(in crate::check) fn known_string(&self, arg: &Expr) -> Option<String> {
+        match &arg.kind {
+            ExprKind::Str(text) => Some(String::from_utf8_lossy(text).into_owned()),
+            ExprKind::Positional(index) => Some(
+                self.params
+                    .positional
+                    .get(*index as usize - 1)
+                    .cloned()
+                    .unwrap_or_default(),
+            ),
+            ExprKind::Call(call) if call.name == "str" => self.known_string(&call.args[0]),
+            _ => None,
+        }
+    }
+
+    /// How many bytes a string or a buffer may have.
+    pub(in crate::check) fn size_argument(&mut self, arg: Option<&Expr>, function: &str) -> u32 {
+        let max = self.config.max_strlen as u32;
+        let Some(arg) = arg else {
+            return max;
+        };
+        self.integer(arg, function);
+        match self.constant(arg.id) {
+            Some(size) if size < 0 => {
+                self.error(
+                    arg.span,
+                    format!("{function}: the length cannot be negative"),
+                );
+                max
+            }
+            Some(size) => {
+                let size = u32::try_from(size).unwrap_or(u32::MAX);
+                if size > max {
+                    self.diagnostics.warn_hint(
+                        arg.span,
+                        format!(
+                            "length param ({size}) is too long and will be shortened to {max} bytes"
+                        ),
+                        "raise it with max_strlen",
+                    );
+                }
+                size.clamp(1, max)
+            }
+            None => max,
+        }
+    }
+}
