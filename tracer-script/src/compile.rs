@@ -70,7 +70,7 @@ fn passes(
     let positional = &input.params.positional;
     let mut script = parse::parse(&text.source, &text.defines, positional, diagnostics);
     refuse_unsupported(&script, diagnostics);
-    let config = config::read(&script.config, input.environment, diagnostics);
+    let config = config::read(&script.config, input.environment, input.facts, diagnostics);
     macros::expand(&mut script, diagnostics);
     show(Stage::Tree, &|| format!("{script:#?}"));
     if diagnostics.has_errors() {

@@ -2,6 +2,7 @@
 
 use crate::{
     diagnostic::{Diagnostics, Span, nearest},
+    facts::Facts,
     types::StackMode,
 };
 
@@ -130,9 +131,10 @@ const LICENSES: [&str; 6] = [
 pub fn read(
     entries: &[(String, String, Span)],
     environment: &[(String, String)],
+    facts: &dyn Facts,
     diagnostics: &mut Diagnostics,
 ) -> Config {
-    let mut config = Config::default();
+    let mut config = Config::of_kernel(facts);
     for (key, value, span) in entries {
         let known = key.to_ascii_lowercase();
         let known = known.strip_prefix("bpftrace_").unwrap_or(&known);
@@ -159,6 +161,21 @@ pub fn read(
 }
 
 impl Config {
+    /// What holds where nothing is set. Before Linux 5.11 a key could have no more than 512 bytes
+    /// (`kernel/bpf/hashtab.c`): strings are shorter there, so that two of them and a number make one.
+    fn of_kernel(facts: &dyn Facts) -> Self {
+        let default = Self::default();
+        let max_strlen = if facts.since(5, 11) {
+            default.max_strlen
+        } else {
+            240
+        };
+        Self {
+            max_strlen,
+            ..default
+        }
+    }
+
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         if let Some((_, new)) = RENAMED.iter().find(|(old, _)| *old == key) {
             return Err(format!("{key} is now called {new}"));

@@ -39,7 +39,6 @@ struct Uses {
     args: bool,
     retval: bool,
     place: bool,
-    stack: bool,
     context: bool,
 }
 
@@ -57,7 +56,6 @@ impl Uses {
                 "args" => uses.args = true,
                 "retval" => uses.retval = true,
                 "probe" => uses.place = true,
-                "kstack" => uses.stack = true,
                 "ctx" | "reg" => uses.context = true,
                 _ => {}
             }
@@ -180,26 +178,35 @@ impl Planner<'_> {
     }
 
     /// A tracepoint's raw form costs less, both at each event and when it is detached. From Linux 6.19 on a task
-    /// may be preempted in it, and events of others are then left out: there it is not taken.
+    /// may be preempted in it, and events of others are then left out: there it is not taken. The same holds for
+    /// the tracepoints of single system calls, but not for that of all.
     fn tracepoint_way(&self, target: &Target, uses: Uses, wide: bool) -> Way {
-        if self.facts.since(6, 19) || uses.stack || uses.context {
+        if uses.context {
             return Way::Tracepoint;
         }
-        if let Some((enter, call)) = self.syscall(target) {
+        let raw = !self.facts.since(6, 19);
+        if let Some((enter, _)) = self.syscall(target)
+            && (raw || self.has_calls_event(enter))
+        {
             let programs = self.syscall_programs.get(&enter).copied().unwrap_or(0);
             if wide && uses.args || programs >= SYSCALL_PROGRAMS {
                 return Way::Tracepoint;
             }
-            let _ = call;
-            return Way::Syscalls { enter };
+            return Way::Syscalls { enter, raw };
         }
-        if uses.args || target.group == "syscalls" {
+        if uses.args || target.group == "syscalls" || !raw {
             return Way::Tracepoint;
         }
         match self.facts.raw_tracepoint(&target.item) {
             Some(_) => Way::RawTracepoint,
             None => Way::Tracepoint,
         }
+    }
+
+    fn has_calls_event(&self, enter: bool) -> bool {
+        self.facts
+            .tracepoint(CALLS_GROUP, calls_event(enter))
+            .is_ok()
     }
 
     /// The system call that a tracepoint is for, and whether it is at its start.
@@ -211,8 +218,7 @@ impl Planner<'_> {
             Some(name) => (true, name),
             None => (false, target.item.strip_prefix("sys_exit_")?),
         };
-        self.facts
-            .raw_tracepoint(if enter { "sys_enter" } else { "sys_exit" })?;
+        self.facts.raw_tracepoint(calls_event(enter))?;
         let call = self.facts.syscall_number(syscall_of(name))?;
         Some((enter, call))
     }
@@ -256,9 +262,9 @@ impl Planner<'_> {
         };
         self.plan.areas += start.areas() * self.facts.cpus();
         let attached = match way {
-            Way::Syscalls { enter } => {
+            Way::Syscalls { enter, raw } => {
                 *self.syscall_programs.entry(enter).or_default() += 1;
-                Some(all_calls(enter))
+                Some(all_calls(enter, raw))
             }
             _ => None,
         };
@@ -271,7 +277,7 @@ impl Planner<'_> {
     }
 
     fn dispatch(&self, way: Way, targets: &[Target], first: u32) -> Option<SyscallDispatch> {
-        let Way::Syscalls { enter } = way else {
+        let Way::Syscalls { enter, .. } = way else {
             return None;
         };
         let calls = targets.iter().zip(first..).filter_map(|(target, place)| {
@@ -288,8 +294,8 @@ impl Planner<'_> {
         let several = targets.len() > 1;
         match way {
             Way::OnRequest => ProgramKind::OnRequest,
-            Way::RawTracepoint | Way::Syscalls { .. } => ProgramKind::RawTracepoint,
-            Way::Tracepoint => ProgramKind::Tracepoint,
+            Way::RawTracepoint | Way::Syscalls { raw: true, .. } => ProgramKind::RawTracepoint,
+            Way::Tracepoint | Way::Syscalls { raw: false, .. } => ProgramKind::Tracepoint,
             Way::Kprobe { on_return, plain } => {
                 if several && plain && self.facts.has_multi(AttachKind::Kprobe) {
                     ProgramKind::KprobeMulti { on_return }
@@ -333,9 +339,10 @@ impl Planner<'_> {
 enum Way {
     OnRequest,
     RawTracepoint,
-    /// By the raw tracepoint of all system calls.
+    /// By the tracepoint of all system calls: its raw form, or the event.
     Syscalls {
         enter: bool,
+        raw: bool,
     },
     Tracepoint,
     Kprobe {
@@ -366,11 +373,27 @@ fn syscall_of(tracepoint: &str) -> &str {
     }
 }
 
-fn all_calls(enter: bool) -> Target {
-    let name = if enter { "sys_enter" } else { "sys_exit" };
-    let mut target = Target::new(AttachKind::RawTracepoint, format!("rawtracepoint:{name}"));
+fn all_calls(enter: bool, raw: bool) -> Target {
+    let name = calls_event(enter);
+    let mut target = if raw {
+        Target::new(AttachKind::RawTracepoint, format!("rawtracepoint:{name}"))
+    } else {
+        let mut event = Target::new(
+            AttachKind::Tracepoint,
+            format!("tracepoint:{CALLS_GROUP}:{name}"),
+        );
+        event.group = CALLS_GROUP.to_owned();
+        event
+    };
     target.item = name.to_owned();
     target
+}
+
+/// Where the tracepoints of all system calls are.
+const CALLS_GROUP: &str = "raw_syscalls";
+
+fn calls_event(enter: bool) -> &'static str {
+    if enter { "sys_enter" } else { "sys_exit" }
 }
 
 /// Hands every call of the script to `visit`.

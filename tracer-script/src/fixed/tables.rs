@@ -377,7 +377,24 @@ fn event_field(name: &str, kind: Type, offset: u32, size: u32) -> EventField {
 pub(super) fn tracepoints() -> Vec<(&'static str, &'static str, Vec<EventField>)> {
     let int = Type::int(4, true);
     let number = || event_field("__syscall_nr", Type::int(4, true), 8, 4);
+    let word = || Type::int(8, true);
     vec![
+        (
+            "raw_syscalls",
+            "sys_enter",
+            vec![
+                event_field("id", word(), 8, 8),
+                event_field("args", Type::Array(Type::int(8, false).into(), 6), 16, 48),
+            ],
+        ),
+        (
+            "raw_syscalls",
+            "sys_exit",
+            vec![
+                event_field("id", word(), 8, 8),
+                event_field("ret", word(), 16, 8),
+            ],
+        ),
         ("sched", "sched_process_exec", exec_fields()),
         ("sched", "sched_switch", switch_fields()),
         (

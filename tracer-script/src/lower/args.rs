@@ -2,7 +2,7 @@
 
 use super::{Lower, Mem};
 use crate::{
-    ast::Expr,
+    ast::{Expr, ExprKind},
     facts::EventField,
     ir::{Alu, Arg, Helper, Op, Operand, Reg},
     probe::AttachKind,
@@ -184,18 +184,9 @@ impl Lower<'_, '_> {
                 None => Ok(Operand::Imm(0)),
             };
         }
-        let signature = match target.kind {
-            RawTracepoint => self.given.facts.raw_tracepoint(&target.item),
-            _ => self.given.facts.function(&target.item),
-        };
-        let index = signature.as_ref().and_then(|signature| {
-            signature
-                .params
-                .iter()
-                .position(|(known, _)| **known == *name)
-        });
+        let index = self.parameter_index(name).unwrap_or(0);
         let kind = self.kind(expr);
-        let value = self.argument(index.unwrap_or(0) as u32);
+        let value = self.argument(index);
         Ok(self.narrowed(value, &kind))
     }
 
@@ -273,5 +264,38 @@ impl Lower<'_, '_> {
         let registers = self.context_word(0);
         let offset = self.register_offset("orig_ax").unwrap_or(0);
         self.load(Mem::Far(registers, offset as i32, Space::Kernel), 8)
+    }
+
+    /// A pointer that the verifier knows the type of, for helpers which take no other: an argument by its name, a
+    /// structure in what it points to, or a pointer read from there.
+    pub(super) fn trusted_pointer(&mut self, expr: &Expr) -> Option<Reg> {
+        let ExprKind::Field(operand, name) = &expr.kind else {
+            return None;
+        };
+        if self.kind(operand) == Type::Args {
+            let index = self.parameter_index(name)?;
+            return Some(self.context_word(index));
+        }
+        let (key, _) = self.structure_of(operand)?;
+        let (env, facts) = (self.given.env, self.given.facts);
+        let field = env.field(&*env.structure(&key, facts)?, name, facts)?;
+        let base = self.trusted_pointer(operand)?;
+        let offset = field.offset as i32;
+        Some(match field.kind {
+            Type::Ptr(..) => self.load(Mem::At(base, offset), 8),
+            _ => self.address(Mem::At(base, offset)),
+        })
+    }
+
+    /// Which argument of the function has this name.
+    fn parameter_index(&self, name: &str) -> Option<u32> {
+        let target = self.target();
+        let signature = match target.kind {
+            AttachKind::RawTracepoint => self.given.facts.raw_tracepoint(&target.item),
+            _ => self.given.facts.function(&target.item),
+        };
+        let mut params = signature.as_ref()?.params.iter();
+        let index = params.position(|(known, _)| **known == *name)?;
+        Some(index as u32)
     }
 }

@@ -284,7 +284,7 @@ impl Lower<'_, '_> {
     }
 
     /// The structure that an expression is or points to.
-    fn structure_of(&self, operand: &Expr) -> Option<(std::rc::Rc<str>, bool)> {
+    pub(super) fn structure_of(&self, operand: &Expr) -> Option<(std::rc::Rc<str>, bool)> {
         match self.kind(operand) {
             Type::Struct(key) => Some((key, false)),
             Type::Ptr(to, _) => match &*to {

@@ -242,6 +242,8 @@ impl Lower<'_, '_> {
                 self.read_text(to, from, own.min(size), limit);
             }
             Piece::Comm => {
+                // Some kernels (6.1) leave what is behind the end of the name as it was.
+                self.clear(to, COMM.min(size));
                 let pointer = self.pointer(to);
                 let args = vec![pointer, Arg::Imm(COMM.min(size).into())];
                 self.call_only(Helper::GetCurrentComm, args);

@@ -335,9 +335,11 @@ impl Lower<'_, '_> {
         self.entry.place = Some(number);
     }
 
-    /// The call's number: given at its start, kept among the registers at its return.
+    /// The call's number. Where the raw tracepoint is taken, it is given at the start of a call only, and kept among
+    /// the registers at its return.
     fn syscall_number(&mut self, enter: bool) -> Reg {
-        if enter {
+        // Both the second word of the raw tracepoint and the first field of the event.
+        if enter || self.given.start.kind == ProgramKind::Tracepoint {
             return self.load(Mem::At(0, 8), 8);
         }
         let registers = self.load(Mem::At(0, 0), 8);

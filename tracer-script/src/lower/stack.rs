@@ -4,12 +4,16 @@ use super::{Lower, Mem, piece::Piece};
 use crate::{
     ast::Expr,
     ir::{Alu, Arg, Cond, Helper, Op, Operand, Reg},
-    program::{Loss, MapRole},
+    program::{Loss, MapRole, ProgramKind},
     types::Type,
 };
 
 /// `BPF_F_USER_STACK`
 const USER_STACK: i64 = 1 << 8;
+
+/// At a raw tracepoint the innermost frames are those of the program and of what calls it (`bpf_trace_run2`);
+/// the flag's lowest byte tells how many are left out: `BPF_F_SKIP_FIELD_MASK`.
+const OWN_FRAMES: i64 = 2;
 
 /// A number whose bits look like chance: frames are mixed in by multiplying with it.
 const MIX: i64 = 0x9e37_79b9_7f4a_7c15_u64 as i64;
@@ -56,7 +60,11 @@ impl Lower<'_, '_> {
     fn take_frames(&mut self, frames: Mem, user: bool, limit: u32) -> Reg {
         let context = self.context();
         let to = self.pointer(frames.plus(8));
-        let flags = if user { USER_STACK } else { 0 };
+        let flags = match self.given.start.kind {
+            _ if user => USER_STACK,
+            ProgramKind::RawTracepoint => OWN_FRAMES,
+            _ => 0,
+        };
         let args = vec![
             Arg::Reg(context),
             to,

@@ -402,8 +402,14 @@ impl Lower<'_, '_> {
     /// `path(p)`: the path of a `struct path`, as the kernel spells it.
     pub(crate) fn path_piece(&mut self, call: &Call, own: &Type) -> Piece {
         let size = self.stored_size(own);
-        let value = self.val_of_pointer(&call.args[0]);
-        let pointer = self.as_register(value);
+        let Some(pointer) = self.trusted_pointer(&call.args[0]) else {
+            let span = call.args[0].span;
+            self.error(
+                span,
+                "path() takes an argument of the function, or what lies in or behind one: path(args.file.f_path)",
+            );
+            return Piece::Words(Vec::new());
+        };
         let to = self.scratch_room(size);
         self.clear(to, size);
         let buffer = self.pointer(to);

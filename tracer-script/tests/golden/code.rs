@@ -6,7 +6,11 @@ use tracer_script::Stage;
 use crate::support::stage;
 
 fn check(source: &str, expect: Expect) {
-    expect.assert_eq(&stage(source, (6, 12), Stage::Code));
+    check_for(source, (6, 12), expect);
+}
+
+fn check_for(source: &str, release: (u32, u32), expect: Expect) {
+    expect.assert_eq(&stage(source, release, Stage::Code));
 }
 
 #[test]
@@ -323,50 +327,52 @@ fn a_tuple_as_key() {
     check(
         "kprobe:vfs_read { @[pid, comm] = 1; }",
         expect![[r#"
-        vfs_read_0
-            0: call 14
-            1: r1 = r0
-            2: r1 >>= 32
-            3: *(u64 *)(r10 -40) = r1
-            4: r1 = r10
-            5: r1 += -32
-            6: r2 = 16
-            7: call 16
-            8: r1 = map 0
-           10: r2 = r10
-           11: r2 += -40
-           12: call 1
-           13: r1 = r0
-           14: r6 = r1
-           15: if r6 != 0 goto +17
-           16: r1 = map 0
-           18: r2 = r10
-           19: r2 += -40
-           20: r3 = value of map 4 + 0
-           22: r4 = 1
-           23: call 2
-           24: r1 = r0
-           25: r1 = map 0
-           27: r2 = r10
-           28: r2 += -40
-           29: call 1
-           30: r1 = r0
-           31: r6 = r1
-           32: if r6 == 0 goto +2
-           33: *(u64 *)(r6 +0) = 1
-           34: goto +10
-           35: *(u32 *)(r10 -48) = 3
-           36: r1 = map 2
-           38: r2 = r10
-           39: r2 += -48
-           40: call 1
-           41: r1 = r0
-           42: if r1 == 0 goto +2
-           43: r0 = 1
-           44: lock *(u64 *)(r1 +0) op 0x0 r0
-           45: r0 = 0
-           46: exit
-    "#]],
+            vfs_read_0
+                0: call 14
+                1: r1 = r0
+                2: r1 >>= 32
+                3: *(u64 *)(r10 -40) = r1
+                4: *(u64 *)(r10 -32) = 0
+                5: *(u64 *)(r10 -24) = 0
+                6: r1 = r10
+                7: r1 += -32
+                8: r2 = 16
+                9: call 16
+               10: r1 = map 0
+               12: r2 = r10
+               13: r2 += -40
+               14: call 1
+               15: r1 = r0
+               16: r6 = r1
+               17: if r6 != 0 goto +17
+               18: r1 = map 0
+               20: r2 = r10
+               21: r2 += -40
+               22: r3 = value of map 4 + 0
+               24: r4 = 1
+               25: call 2
+               26: r1 = r0
+               27: r1 = map 0
+               29: r2 = r10
+               30: r2 += -40
+               31: call 1
+               32: r1 = r0
+               33: r6 = r1
+               34: if r6 == 0 goto +2
+               35: *(u64 *)(r6 +0) = 1
+               36: goto +10
+               37: *(u32 *)(r10 -48) = 3
+               38: r1 = map 2
+               40: r2 = r10
+               41: r2 += -48
+               42: call 1
+               43: r1 = r0
+               44: if r1 == 0 goto +2
+               45: r0 = 1
+               46: lock *(u64 *)(r1 +0) op 0x0 r0
+               47: r0 = 0
+               48: exit
+        "#]],
     );
 }
 
@@ -455,5 +461,178 @@ fn constants_are_folded() {
             5: r0 = 0
             6: exit
     "#]],
+    );
+}
+
+#[test]
+fn a_system_call_shares_the_event_of_all_from_6_19() {
+    check_for(
+        "tracepoint:syscalls:sys_exit_openat { @ = sum(args.ret); }",
+        (7, 3),
+        expect![[r#"
+            sys_exit_op_0
+                0: r6 = r1
+                1: r1 = *(u64 *)(r6 +8)
+                2: if r1 != 257 goto +39
+                3: call 35
+                4: r1 = r0
+                5: r1 += 16
+                6: r3 = r1
+                7: r1 = r10
+                8: r1 += -24
+                9: r2 = 4
+               10: call 113
+               11: r1 = r0
+               12: r1 = *(u32 *)(r10 -24)
+               13: r1 &= 2
+               14: if r1 != 0 goto +27
+               15: r1 = *(u64 *)(r6 +16)
+               16: r6 = r1
+               17: *(u32 *)(r10 -24) = 0
+               18: r1 = map 0
+               20: r2 = r10
+               21: r2 += -24
+               22: call 1
+               23: r1 = r0
+               24: if r1 == 0 goto +5
+               25: r2 = *(u64 *)(r1 +8)
+               26: r2 += r6
+               27: *(u64 *)(r1 +8) = r2
+               28: *(u64 *)(r1 +0) = 1
+               29: goto +10
+               30: *(u32 *)(r10 -32) = 3
+               31: r1 = map 2
+               33: r2 = r10
+               34: r2 += -32
+               35: call 1
+               36: r1 = r0
+               37: if r1 == 0 goto +2
+               38: r0 = 1
+               39: lock *(u64 *)(r1 +0) op 0x0 r0
+               40: r0 = 0
+               41: exit
+               42: r0 = 0
+               43: exit
+        "#]],
+    );
+}
+
+#[test]
+fn a_stack_is_without_the_frames_of_the_program() {
+    check(
+        "rawtracepoint:sys_enter { @[kstack(2)] = 1; }",
+        expect![[r#"
+            sys_enter_0
+                0: r6 = r1
+                1: call 8
+                2: r1 = r0
+                3: r1 *= 1
+                4: r1 += 0
+                5: r1 += 0
+                6: *(u32 *)(r10 -24) = r1
+                7: r1 = map 3
+                9: r2 = r10
+               10: r2 += -24
+               11: call 1
+               12: r7 = r0
+               13: if r7 == 0 goto +104
+               14: r8 = 0
+               15: r1 = r7
+               16: r1 += 24
+               17: r2 = r1
+               18: r1 = r6
+               19: r3 = 16
+               20: r4 = 2
+               21: call 67
+               22: r1 = r0
+               23: r1 s>>= 3
+               24: if r1 s<= 0 goto +52
+               25: *(u64 *)(r7 +16) = r1
+               26: r2 = r7
+               27: r2 += 24
+               28: r8 = r1
+               29: r3 = 0
+               30: if r3 >= 2 goto +16
+               31: if r3 >= r1 goto +15
+               32: r4 = r3
+               33: r4 <<= 3
+               34: r0 = r2
+               35: r0 += r4
+               36: r4 = r0
+               37: r4 = *(u64 *)(r4 +0)
+               38: r8 ^= r4
+               39: r5 = (0) 0x7f4a7c15 ll
+               41: r8 *= r5
+               42: r4 = r8
+               43: r4 >>= 29
+               44: r8 ^= r4
+               45: r3 += 1
+               46: goto -17
+               47: *(u64 *)(r10 -24) = r8
+               48: r1 = map 6
+               50: r2 = r10
+               51: r2 += -24
+               52: call 1
+               53: r1 = r0
+               54: if r1 != 0 goto +22
+               55: r1 = r7
+               56: r1 += 16
+               57: r3 = r1
+               58: r1 = map 6
+               60: r2 = r10
+               61: r2 += -24
+               62: r4 = 1
+               63: call 2
+               64: r1 = r0
+               65: if r1 == 0 goto +11
+               66: if r1 == -17 goto +10
+               67: *(u32 *)(r10 -32) = 2
+               68: r1 = map 2
+               70: r2 = r10
+               71: r2 += -32
+               72: call 1
+               73: r1 = r0
+               74: if r1 == 0 goto +2
+               75: r0 = 1
+               76: lock *(u64 *)(r1 +0) op 0x0 r0
+               77: *(u64 *)(r10 -48) = r8
+               78: *(u64 *)(r10 -40) = 0
+               79: r1 = map 0
+               81: r2 = r10
+               82: r2 += -48
+               83: call 1
+               84: r1 = r0
+               85: r6 = r1
+               86: if r6 != 0 goto +17
+               87: r1 = map 0
+               89: r2 = r10
+               90: r2 += -48
+               91: r3 = value of map 4 + 0
+               93: r4 = 1
+               94: call 2
+               95: r1 = r0
+               96: r1 = map 0
+               98: r2 = r10
+               99: r2 += -48
+              100: call 1
+              101: r1 = r0
+              102: r6 = r1
+              103: if r6 == 0 goto +2
+              104: *(u64 *)(r6 +0) = 1
+              105: goto +10
+              106: *(u32 *)(r10 -32) = 3
+              107: r1 = map 2
+              109: r2 = r10
+              110: r2 += -32
+              111: call 1
+              112: r1 = r0
+              113: if r1 == 0 goto +2
+              114: r0 = 1
+              115: lock *(u64 *)(r1 +0) op 0x0 r0
+              116: r0 = 0
+              117: exit
+              118: r0 = 0
+              119: exit
+        "#]],
     );
 }

@@ -421,6 +421,8 @@ fn strings_are_compared_by_their_bytes() {
             b3:
                 jump b4
             b4:
+                store 8 [slot1+0], 0
+                store 8 [slot1+8], 0
                 GetCurrentComm(&slot1+0, 16)
                 %1 = 1
                 %2 = load 2 [slot1+0]

@@ -33,6 +33,7 @@ struct Table {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     address: u64,
+    is_global: bool,
     start: u32,
     name_length: u16,
     /// The module's name stands behind the symbol's.
@@ -75,6 +76,7 @@ impl Table {
                 Ok(address) if address != 0 && !kind.eq_ignore_ascii_case(&b'a') => {
                     entries.push(Entry {
                         address,
+                        is_global: kind.is_ascii_uppercase(),
                         start: name_start as u32,
                         name_length: name.len() as u16,
                         module_length: module.len() as u16,
@@ -83,8 +85,10 @@ impl Table {
                 _ => {}
             }
         }
-        // Of several names for one address the first one stays first.
-        entries.sort_by_key(|entry| entry.address);
+        entries.reverse();
+        // Of several names for one address a global one is better known (`__x64_sys_getppid`) than one that only its
+        // own file has (`__do_sys_getppid`), and the last one than those of other kinds of processes (`__ia32_…`).
+        entries.sort_by_key(|entry| (entry.address, !entry.is_global));
         entries.dedup_by_key(|entry| entry.address);
         Self { text, entries }
     }
@@ -123,7 +127,7 @@ mod tests {
 
     fn table() -> Table {
         Table::parse(
-            "ffffffff81000000 T _stext\nffffffff81000000 T _text\nffffffff81000100 t do_it\n\
+            "ffffffff81000000 t __do\nffffffff81000000 T __ia32\nffffffff81000000 T __x64\nffffffff81000100 t do_it\n\
              ffffffffc0000010 t helper\t[kvm]\n0000000000000000 A hidden\nnonsense\n"
                 .to_owned(),
         )
@@ -137,7 +141,7 @@ mod tests {
             Some((symbol.name, symbol.offset, symbol.module))
         };
         let kernel = "[kernel.kallsyms]";
-        assert_eq!(find(0xffff_ffff_8100_0000), Some(("_stext", 0, kernel)));
+        assert_eq!(find(0xffff_ffff_8100_0000), Some(("__x64", 0, kernel)));
         assert_eq!(find(0xffff_ffff_8100_0123), Some(("do_it", 0x23, kernel)));
         assert_eq!(find(0xffff_ffff_c000_0011), Some(("helper", 1, "kvm")));
         assert_eq!(find(0x1000), None);
