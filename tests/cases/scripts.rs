@@ -35,6 +35,7 @@ const FILES: &[(&str, &str)] = &files![
     "control",
     "errors",
     "fentry",
+    "hardware",
     "histograms",
     "json",
     "kprobes",
@@ -55,6 +56,7 @@ const FILES: &[(&str, &str)] = &files![
     "uprobes",
     "usdt",
     "variables",
+    "watchpoints",
 ];
 
 /// The scripts of the library, which are run as they are.

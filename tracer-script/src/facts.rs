@@ -100,6 +100,8 @@ pub trait Facts {
 pub struct ExpandOptions {
     /// Only this process.
     pub pid: Option<u32>,
+    /// The process of a command that is run with the script.
+    pub child: Option<u32>,
     /// Attach points that cannot be had are left out rather than refused.
     pub allow_unsafe: bool,
 }

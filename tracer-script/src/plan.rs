@@ -96,6 +96,7 @@ pub(crate) fn plan(
     };
     let options = ExpandOptions {
         pid: params.pid,
+        child: params.child,
         allow_unsafe: params.allow_unsafe,
     };
     for (index, probe) in script.probes.iter().enumerate() {

@@ -569,12 +569,14 @@ pub struct PerfEvent {
     pub kind: u32,
     /// The event: for tracepoints their id.
     pub config: u64,
-    /// For kprobe and uprobe PMUs: address of the function's name or the file's path.
+    /// For kprobe and uprobe PMUs: address of the function's name or the file's path. For breakpoints: the address.
     pub config1: u64,
-    /// For kprobe and uprobe PMUs: the offset.
+    /// For kprobe and uprobe PMUs: the offset. For breakpoints: how many bytes.
     pub config2: u64,
     /// How often the program runs.
     pub rate: Rate,
+    /// For breakpoints: `HW_BREAKPOINT_*` of `include/uapi/linux/hw_breakpoint.h`.
+    pub breakpoint: u32,
     /// Threads that the observed one makes from here on are observed, too.
     pub follow_threads: bool,
 }
@@ -614,6 +616,7 @@ pub fn perf_event_open(event: &PerfEvent, pid: i32, cpu: i32) -> Result<OwnedFd>
         attr.set_inherit_thread(1);
     }
     attr.__bindgen_anon_2.wakeup_events = 1;
+    attr.bp_type = event.breakpoint;
     attr.__bindgen_anon_3.config1 = event.config1;
     attr.__bindgen_anon_4.config2 = event.config2;
     const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;

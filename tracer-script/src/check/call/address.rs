@@ -33,6 +33,11 @@ impl Checker<'_> {
         }
     }
 
+    pub(crate) fn unwatch(&mut self, _: &Expr, call: &Call) -> Type {
+        self.pointer_or_integer(&call.args[0], "unwatch");
+        Type::Void
+    }
+
     pub(crate) fn kptr(&mut self, _: &Expr, call: &Call) -> Type {
         self.pointer_into(call, Space::Kernel)
     }

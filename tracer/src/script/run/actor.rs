@@ -117,7 +117,7 @@ impl Actor {
             ActionKind::Exit => self.exit(args),
             ActionKind::System(format) => self.system(format, action, args)?,
             ActionKind::SkbOutput(_) => bail!("skboutput() is not supported"),
-            ActionKind::Unwatch => bail!("unwatch() is not supported"),
+            ActionKind::Unwatch => self.session.unwatch(first_word(args)),
         }
         Ok(())
     }

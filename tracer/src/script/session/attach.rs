@@ -15,7 +15,7 @@ use super::{ScriptError, load::tracing_type};
 use crate::{
     kernel::{sys::Rate, tracepoint::Tracefs},
     probe::{
-        Failure, fentry,
+        self, Failure, fentry,
         kprobe::{self, Place},
         raw_tracepoint,
         sampling::{self, Event},
@@ -24,12 +24,34 @@ use crate::{
     },
 };
 
+/// What is attached: closing the descriptors detaches.
+#[derive(Default)]
+pub struct Links {
+    held: Vec<OwnedFd>,
+    /// By the address that is watched.
+    watched: Vec<(u64, Vec<OwnedFd>)>,
+}
+
+impl Links {
+    /// Detaches all.
+    pub fn detach(self) {
+        let Self { mut held, watched } = self;
+        held.extend(watched.into_iter().flat_map(|(_, links)| links));
+        probe::detach(held);
+    }
+
+    /// No longer watches an address. That nothing watches it is no error.
+    pub fn unwatch(&mut self, address: u64) {
+        self.watched.retain(|(watched, _)| *watched != address);
+    }
+}
+
 /// Attaches a program to all its places. `loaded` are its descriptors, as [`super::Loaded`] has them. What was
 /// attached before a failure is among the links, too.
 pub fn attach(
     program: &Program,
     loaded: &[(OwnedFd, Option<usize>)],
-    links: &mut Vec<OwnedFd>,
+    links: &mut Links,
 ) -> Result<(), ScriptError> {
     if program.kind == ProgramKind::OnRequest {
         return Ok(());
@@ -44,20 +66,24 @@ fn attach_one(
     program: &Program,
     fd: BorrowedFd<'_>,
     only: Option<usize>,
-    links: &mut Vec<OwnedFd>,
+    links: &mut Links,
 ) -> Result<(), ScriptError> {
     match program.kind {
         ProgramKind::KprobeMulti { on_return } => {
             let functions = program.targets.iter().map(|target| target.item.as_str());
             let link = kprobe::attach_multi(fd, functions, &all_cookies(program), on_return);
             let what = format!("{} functions by one link", program.targets.len());
-            links.push(link.map_err(|failure| failed(program, failure, &what))?);
+            links
+                .held
+                .push(link.map_err(|failure| failed(program, failure, &what))?);
         }
         ProgramKind::UprobeMulti { on_return } => {
             for (binary, places, cookies) in by_binary(program, on_return) {
                 let link = uprobe::attach_multi(fd, &binary, &places, &cookies);
                 let what = format!("{} places of {}", places.len(), binary.path.display());
-                links.push(link.map_err(|failure| failed(program, failure, &what))?);
+                links
+                    .held
+                    .push(link.map_err(|failure| failed(program, failure, &what))?);
             }
         }
         _ => {
@@ -68,7 +94,12 @@ fn attach_one(
                 }
                 let cookie = program.cookies.as_ref().map(|cookies| cookies[index]);
                 let attached = places.attach(program.kind, fd, target, cookie);
-                links.extend(attached.map_err(|failure| failed(program, failure, &target.name))?);
+                let attached =
+                    attached.map_err(|failure| failed(program, failure, &target.name))?;
+                match target.kind {
+                    AttachKind::Watchpoint => links.watched.push((target.offset, attached)),
+                    _ => links.held.extend(attached),
+                }
             }
         }
     }
@@ -185,14 +216,16 @@ fn event(target: &Target) -> Result<Event, Failure> {
     let event = match target.kind {
         AttachKind::Hardware => Event::hardware(&target.item),
         AttachKind::Software => Event::software(&target.item),
+        AttachKind::Watchpoint => Some(Event::watch(target.offset, target.count, &target.group)),
         _ => Some(Event::CPU_CLOCK),
     };
     event.ok_or_else(|| Failure::from(format!("there is no event {}", target.item)))
 }
 
 fn rate(target: &Target) -> Rate {
-    match target.group.as_str() {
-        "hz" => Rate::Hertz(target.count),
+    match (target.kind, target.group.as_str()) {
+        (AttachKind::Watchpoint, _) => Rate::Every(1),
+        (_, "hz") => Rate::Hertz(target.count),
         _ => Rate::Every(target.count),
     }
 }

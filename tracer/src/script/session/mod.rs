@@ -24,10 +24,8 @@ use tracer_script::{
     program::{Image, MapRole, ProgramKind},
 };
 
-use crate::{
-    kernel::{map::Map, sys},
-    probe,
-};
+use crate::kernel::{map::Map, sys};
+use attach::Links;
 
 pub use data::{Losses, Stacks};
 pub use error::ScriptError;
@@ -54,7 +52,7 @@ pub struct Session {
     image: Rc<Image>,
     maps: Vec<Rc<Map>>,
     programs: Vec<Loaded>,
-    links: Vec<OwnedFd>,
+    links: Links,
 }
 
 impl Session {
@@ -66,27 +64,32 @@ impl Session {
             image,
             maps,
             programs,
-            links: Vec::new(),
+            links: Links::default(),
         })
     }
 
     /// Attaches all programs that something else than user space has run. Where one fails, those before it are
     /// detached.
     pub fn attach(&mut self) -> Result<(), ScriptError> {
-        let mut links = Vec::new();
+        let mut links = Links::default();
         for (program, loaded) in self.image.programs.iter().zip(&self.programs) {
             if let Err(error) = attach::attach(program, &loaded.programs, &mut links) {
-                probe::detach(links);
+                links.detach();
                 return Err(error);
             }
         }
-        self.links.append(&mut links);
+        self.links = links;
         Ok(())
     }
 
     /// Detaches all programs; maps stay, so that what they hold can be read at rest.
     pub fn detach(&mut self) {
-        probe::detach(std::mem::take(&mut self.links));
+        std::mem::take(&mut self.links).detach();
+    }
+
+    /// No longer watches an address of memory.
+    pub fn unwatch(&mut self, address: u64) {
+        self.links.unwatch(address);
     }
 
     /// The numbers of the programs that user space has run for probes of this kind, in the script's order.

@@ -6,6 +6,7 @@ pub(super) mod perf;
 mod timer;
 pub(super) mod tracepoint;
 pub(super) mod user_function;
+mod watchpoint;
 
 use tracer_script::{
     diagnostic::nearest,
@@ -47,9 +48,8 @@ pub(super) fn expand(
         Fentry | Fexit => kernel_function::expand_trampoline(&point),
         Uprobe | Uretprobe => user_function::expand(&point),
         Usdt => marker::expand(&point),
-        Test | Bench | Watchpoint | Iter => {
-            Err(format!("{} probes are not supported yet", kind.name()))
-        }
+        Watchpoint => watchpoint::expand(&point),
+        Test | Bench | Iter => Err(format!("{} probes are not supported yet", kind.name())),
     }
 }
 
