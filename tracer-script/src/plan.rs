@@ -262,7 +262,8 @@ impl Planner<'_> {
         let syscalls = self.dispatch(way, &targets, first);
         let number = match (&syscalls, targets.as_slice()) {
             (Some(_), _) => Number::Syscall,
-            (None, [_]) => Number::Only(first),
+            // Places of one name are one key of a map.
+            (None, [only]) => Number::Only(self.number_of_name(&only.name, first)),
             _ => Number::Cookie,
         };
         let kind = self.kind(way, &targets);
@@ -287,6 +288,12 @@ impl Planner<'_> {
             kind,
             attached,
         });
+    }
+
+    /// The first number that a name has.
+    fn number_of_name(&self, name: &str, otherwise: u32) -> u32 {
+        let found = self.plan.probe_names.iter().position(|known| known == name);
+        found.map_or(otherwise, |at| at as u32)
     }
 
     fn dispatch(&self, way: Way, targets: &[Target], first: u32) -> Option<SyscallDispatch> {
