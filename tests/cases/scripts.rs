@@ -37,6 +37,7 @@ const FILES: &[(&str, &str)] = &files![
     "fentry",
     "hardware",
     "histograms",
+    "iter",
     "json",
     "kprobes",
     "literals",

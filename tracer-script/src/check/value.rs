@@ -147,6 +147,10 @@ impl Checker<'_> {
         let target = match self.target().kind {
             Kprobe | Kretprobe | Uprobe | Uretprobe | Usdt => "struct pt_regs",
             Profile | Interval | Software | Hardware | Watchpoint => "struct bpf_perf_event_data",
+            Iter => {
+                let name = format!("struct bpf_iter__{}", self.target().item);
+                return Type::pointer(Type::Struct(name.into()), Space::Kernel);
+            }
             _ => return Type::pointer(UINT, Space::Kernel),
         };
         Type::pointer(Type::Struct(target.into()), Space::Kernel)

@@ -277,6 +277,11 @@ impl Lower<'_, '_> {
             let index = self.parameter_index(name)?;
             return Some(self.context_word(index));
         }
+        if let ExprKind::Ident(word) = &operand.kind
+            && word == "ctx"
+        {
+            return self.context_pointer(name);
+        }
         let (key, _) = self.structure_of(operand)?;
         let (env, facts) = (self.given.env, self.given.facts);
         let field = env.field(&*env.structure(&key, facts)?, name, facts)?;

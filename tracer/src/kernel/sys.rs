@@ -3,6 +3,8 @@
 //!
 //! Sources: `man 2 bpf`, `include/uapi/linux/bpf.h`, `man 2 perf_event_open`.
 
+pub mod iterator;
+
 use std::{
     ffi::{CStr, c_char, c_long},
     fs::File,

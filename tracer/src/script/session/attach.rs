@@ -16,6 +16,7 @@ use crate::{
     kernel::{sys::Rate, tracepoint::Tracefs},
     probe::{
         self, Failure, fentry,
+        iterator::Iterator,
         kprobe::{self, Place},
         raw_tracepoint,
         sampling::{self, Event},
@@ -30,14 +31,25 @@ pub struct Links {
     held: Vec<OwnedFd>,
     /// By the address that is watched.
     watched: Vec<(u64, Vec<OwnedFd>)>,
+    /// In the order of the script.
+    iterators: Vec<Iterator>,
 }
 
 impl Links {
     /// Detaches all.
     pub fn detach(self) {
-        let Self { mut held, watched } = self;
+        let Self {
+            mut held,
+            watched,
+            iterators: _,
+        } = self;
         held.extend(watched.into_iter().flat_map(|(_, links)| links));
         probe::detach(held);
+    }
+
+    /// The iterators: user space has them run.
+    pub fn iterators(&self) -> &[Iterator] {
+        &self.iterators
     }
 
     /// No longer watches an address. That nothing watches it is no error.
@@ -85,6 +97,12 @@ fn attach_one(
                     .held
                     .push(link.map_err(|failure| failed(program, failure, &what))?);
             }
+        }
+        ProgramKind::Iter => {
+            let attached = Iterator::attach(fd);
+            let name = &program.targets[only.unwrap_or(0)].name;
+            let iterator = attached.map_err(|failure| failed(program, failure, name))?;
+            links.iterators.push(iterator);
         }
         _ => {
             let mut places = Places::default();

@@ -24,7 +24,10 @@ use tracer_script::{
     program::{Image, MapRole, ProgramKind},
 };
 
-use crate::kernel::{map::Map, sys};
+use crate::{
+    kernel::{map::Map, sys},
+    probe::iterator::Iterator,
+};
 use attach::Links;
 
 pub use data::{Losses, Stacks};
@@ -85,6 +88,11 @@ impl Session {
     /// Detaches all programs; maps stay, so that what they hold can be read at rest.
     pub fn detach(&mut self) {
         std::mem::take(&mut self.links).detach();
+    }
+
+    /// The iterators that are attached, in the script's order.
+    pub fn iterators(&self) -> &[Iterator] {
+        self.links.iterators()
     }
 
     /// No longer watches an address of memory.

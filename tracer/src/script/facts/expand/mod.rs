@@ -1,5 +1,6 @@
 //! From an attach point as it is written to the places it means: one file for each family of providers.
 
+pub(super) mod iterator;
 pub(super) mod kernel_function;
 pub(super) mod marker;
 pub(super) mod perf;
@@ -49,7 +50,8 @@ pub(super) fn expand(
         Uprobe | Uretprobe => user_function::expand(&point),
         Usdt => marker::expand(&point),
         Watchpoint => watchpoint::expand(&point),
-        Test | Bench | Iter => Err(format!("{} probes are not supported yet", kind.name())),
+        Iter => iterator::expand(&point),
+        Test | Bench => Err(format!("{} probes are not supported yet", kind.name())),
     }
 }
 

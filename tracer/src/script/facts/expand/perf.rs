@@ -76,7 +76,7 @@ fn unknown(kind: &str, event: &str, events: &[Event]) -> String {
     let aliases = aliases.filter(|alias| !alias.is_empty());
     let hint = did_you_mean(nearest(event, names.iter().copied().chain(aliases)));
     format!(
-        "there is no {kind} event {event}{hint}; there are: {}",
+        "there is no {kind} event {event}; there are {}{hint}",
         names.join(", ")
     )
 }

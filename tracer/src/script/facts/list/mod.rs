@@ -8,6 +8,7 @@ use tracer_script::probe::AttachKind;
 use super::{
     KernelFacts,
     expand::{
+        iterator,
         kernel_function::traceable,
         perf::{HARDWARE, SOFTWARE},
         tracepoint,
@@ -20,9 +21,10 @@ use crate::{
 };
 
 /// Providers whose places can be told without naming a file.
-const LISTED: [AttachKind; 6] = [
+const LISTED: [AttachKind; 7] = [
     AttachKind::Fentry,
     AttachKind::Hardware,
+    AttachKind::Iter,
     AttachKind::Kprobe,
     AttachKind::RawTracepoint,
     AttachKind::Software,
@@ -42,6 +44,8 @@ enum What {
     Nothing,
     /// Arguments that are known already, a line each.
     Arguments(Vec<String>),
+    /// An iterator's name.
+    Iterator(String),
     /// A tracepoint's category and name.
     Event(String, String),
     /// A raw tracepoint's module and name.
@@ -176,6 +180,10 @@ fn candidates(facts: &KernelFacts<'_>, kind: AttachKind) -> anyhow::Result<Vec<E
                 )
             })
             .collect(),
+        Iter => iterator::iterators(facts)?
+            .into_iter()
+            .map(|name| Entry::new(format!("iter:{name}"), What::Iterator(name)))
+            .collect(),
         Kprobe | Kretprobe | Fentry | Fexit => functions(facts, kind)?,
         _ => bail!(
             "{} probes cannot be listed: they are made as a script asks for them",
@@ -212,6 +220,10 @@ fn arguments(facts: &KernelFacts<'_>, what: &What) -> anyhow::Result<Vec<String>
     Ok(match what {
         What::Nothing => Vec::new(),
         What::Arguments(lines) => lines.clone(),
+        What::Iterator(name) => iterator::members(facts, name)
+            .into_iter()
+            .map(|(name, kind)| format!("{kind} {name}"))
+            .collect(),
         What::Event(category, name) => facts
             .kernel
             .tracefs()?
