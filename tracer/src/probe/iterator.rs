@@ -41,7 +41,7 @@ const AT_ONCE: usize = 16;
 
 impl Round {
     /// Has the program run for the next objects. False where these were the last ones.
-    pub fn next(&mut self) -> io::Result<bool> {
+    pub fn step(&mut self) -> io::Result<bool> {
         let mut bytes = [0; AT_ONCE];
         loop {
             match self.file.read(&mut bytes) {

@@ -137,7 +137,6 @@ pub fn attach(
         breakpoint: event.watched.access,
         rate,
         follow_threads: pid.is_some(),
-        ..PerfEvent::default()
     };
     let opened = match pid {
         Some(pid) => open_on_threads(&event, pid)?,

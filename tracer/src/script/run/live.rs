@@ -167,7 +167,7 @@ impl Run {
             })
             .collect::<Result<_, _>>()?;
         for mut round in rounds {
-            while !self.actor.is_exiting() && round.next()? {
+            while !self.actor.is_exiting() && round.step()? {
                 self.rest()?;
             }
             self.rest()?;
