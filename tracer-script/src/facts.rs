@@ -69,6 +69,13 @@ pub trait Facts {
     fn function(&self, name: &str) -> Option<Rc<Signature>>;
     /// The arguments of a raw tracepoint.
     fn raw_tracepoint(&self, name: &str) -> Option<Rc<Signature>>;
+    /// The prototype of the function or the raw tracepoint that a target is at.
+    fn signature(&self, target: &Target) -> Option<Rc<Signature>> {
+        match target.kind {
+            AttachKind::RawTracepoint => self.raw_tracepoint(&target.item),
+            _ => self.function(&target.item),
+        }
+    }
     /// The fields of a tracepoint's event.
     fn tracepoint(&self, category: &str, name: &str) -> Result<Rc<Vec<EventField>>, String>;
     /// The address of a symbol of the kernel.

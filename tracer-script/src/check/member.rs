@@ -92,11 +92,7 @@ impl Checker<'_> {
                 },
             },
             Fentry | Fexit | RawTracepoint | Kprobe | Kretprobe => {
-                let signature = match target.kind {
-                    RawTracepoint => self.facts.raw_tracepoint(&target.item),
-                    _ => self.facts.function(&target.item),
-                };
-                let Some(signature) = signature else {
+                let Some(signature) = self.facts.signature(&target) else {
                     return self.error(
                         span,
                         format!(

@@ -127,7 +127,7 @@ impl Checker<'_> {
     fn retval(&mut self, span: Span, kind: AttachKind) -> Type {
         match kind {
             AttachKind::Kretprobe | AttachKind::Fexit => {
-                let known = self.facts.function(&self.target().item);
+                let known = self.facts.signature(self.target());
                 match known.map(|signature| signature.returns.clone()) {
                     Some(Type::Void) if kind == AttachKind::Fexit => {
                         self.error(span, "The function returns nothing")

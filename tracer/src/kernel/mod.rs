@@ -16,6 +16,7 @@ pub mod markers;
 pub mod object;
 pub mod plan;
 pub mod process;
+pub mod programs;
 mod root;
 pub mod session;
 pub mod symbols;

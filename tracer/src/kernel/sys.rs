@@ -4,6 +4,7 @@
 //! Sources: `man 2 bpf`, `include/uapi/linux/bpf.h`, `man 2 perf_event_open`.
 
 pub mod iterator;
+pub mod programs;
 
 use std::{
     ffi::{CStr, c_char, c_long},
@@ -273,7 +274,7 @@ pub struct ProgramSpec<'a> {
     pub license: &'a CStr,
     /// Types of the functions and lines of the source, which the verifier then names in its log.
     pub info: Option<ProgramInfo<'a>>,
-    /// For `BPF_PROG_TYPE_TRACING`: the function, by its id in the kernel's BTF, or in a module's.
+    /// For `BPF_PROG_TYPE_TRACING`: the function, by its id in the kernel's BTF, in that of a module, or of a program.
     pub target: Option<(u32, Option<BorrowedFd<'a>>)>,
 }
 
@@ -308,10 +309,11 @@ pub fn prog_load(spec: &ProgramSpec<'_>, log: &mut Vec<u8>) -> Result<OwnedFd> {
         load.line_info_cnt = info.lines.len() as u32;
         load.line_info_rec_size = size_of::<[u32; 4]>() as u32;
     }
-    if let Some((id, module)) = &spec.target {
+    if let Some((id, holder)) = &spec.target {
         load.attach_btf_id = *id;
+        // A program's descriptor goes where that of BTF does.
         load.__bindgen_anon_1.attach_btf_obj_fd =
-            module.map_or(0, |module| module.as_raw_fd() as u32);
+            holder.map_or(0, |holder| holder.as_raw_fd() as u32);
     }
     if !log.is_empty() {
         load.log_level = 1;

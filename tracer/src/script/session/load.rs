@@ -88,9 +88,9 @@ impl Loader<'_> {
     ) -> Result<Vec<(OwnedFd, Option<usize>)>, ScriptError> {
         let load = |(index, target): (usize, &Target)| {
             let function = self.function(program, target)?;
-            let module = function.module.as_ref().map(|module| module.as_fd());
+            let holder = function.holder.as_ref().map(|holder| holder.as_fd());
             let spec = ProgramSpec {
-                target: Some((function.id, module)),
+                target: Some((function.id, holder)),
                 ..*spec
             };
             Ok((self.load_one(program, &spec)?, Some(index)))

@@ -37,8 +37,8 @@ pub use error::ScriptError;
 pub struct FunctionType {
     /// The id of its type in the kernel's BTF, or in its module's.
     pub id: u32,
-    /// The BTF of its module, where it is in one.
-    pub module: Option<OwnedFd>,
+    /// The BTF of its module, or the BPF program, where it is in one.
+    pub holder: Option<OwnedFd>,
 }
 
 /// Finds a function of the kernel by its module (empty for any) and its name.

@@ -4,6 +4,7 @@ pub(super) mod iterator;
 pub(super) mod kernel_function;
 pub(super) mod marker;
 pub(super) mod perf;
+pub(super) mod program;
 mod timer;
 pub(super) mod tracepoint;
 pub(super) mod user_function;

@@ -3,7 +3,7 @@
 mod files;
 
 use anyhow::{Context as _, anyhow, bail};
-use tracer_script::probe::AttachKind;
+use tracer_script::probe::{AttachKind, PROGRAM};
 
 use super::{
     KernelFacts,
@@ -209,7 +209,16 @@ fn functions(facts: &KernelFacts<'_>, kind: AttachKind) -> anyhow::Result<Vec<En
             },
         }
     };
-    Ok(found.into_iter().map(entry).collect())
+    let mut entries: Vec<Entry> = found.into_iter().map(entry).collect();
+    if matches!(kind, AttachKind::Fentry | AttachKind::Fexit) {
+        let of_programs = facts.programs.functions()?.into_iter();
+        entries.extend(of_programs.map(|one| {
+            let group = format!("{PROGRAM}{}", one.program);
+            let name = format!("{}:{group}:{}", kind.name(), one.name);
+            Entry::new(name, What::Function(group, one.name))
+        }));
+    }
+    Ok(entries)
 }
 
 fn arguments(facts: &KernelFacts<'_>, what: &What) -> anyhow::Result<Vec<String>> {
