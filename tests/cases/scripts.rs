@@ -27,7 +27,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 26] = files![
+const FILES: &[(&str, &str)] = &files![
     "aggregations",
     "builtins",
     "command_line",
@@ -53,6 +53,7 @@ const FILES: [(&str, &str); 26] = files![
     "types",
     "unsafe",
     "uprobes",
+    "usdt",
     "variables",
 ];
 

@@ -11,6 +11,7 @@ mod call;
 mod expr;
 mod loops;
 mod map;
+mod marker;
 mod memory;
 mod operator;
 mod output;
