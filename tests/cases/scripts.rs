@@ -27,7 +27,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 26] = files![
+const FILES: [(&str, &str); 27] = files![
     "aggregations",
     "builtins",
     "command_line",
@@ -48,6 +48,7 @@ const FILES: [(&str, &str); 26] = files![
     "printf",
     "probes",
     "ready",
+    "series",
     "strings",
     "tuples",
     "types",

@@ -16,6 +16,7 @@ mod operator;
 mod output;
 mod piece;
 mod prologue;
+mod series;
 mod shared;
 mod stack;
 mod stmt;

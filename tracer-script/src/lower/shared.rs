@@ -234,6 +234,7 @@ fn buckets(aggregate: Aggregate) -> u32 {
     match aggregate {
         Aggregate::Hist(bits) => crate::buckets::hist_count(bits),
         Aggregate::LHist { min, max, step } => crate::buckets::lhist_count(min, max, step),
+        Aggregate::TSeries { buckets, .. } => buckets,
         _ => 1,
     }
 }
