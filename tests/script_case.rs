@@ -205,6 +205,7 @@ pub fn need(word: &str) -> Need {
         "no-kprobes" => Need::NoKprobes,
         "fentry" => Need::Fentry,
         "x86-64" => Need::X86,
+        "compat" => Need::Compat,
         "disk" => Need::ScratchDisk,
         "two-cpus" => Need::TwoCpus,
         "cgroups" => Need::Cgroups,

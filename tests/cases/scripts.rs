@@ -48,6 +48,7 @@ const FILES: &[(&str, &str)] = &files![
     "printf",
     "probes",
     "ready",
+    "series",
     "strings",
     "tuples",
     "types",
