@@ -342,12 +342,7 @@ impl Lower<'_, '_> {
         if enter || self.given.start.kind == ProgramKind::Tracepoint {
             return self.load(Mem::At(0, 8), 8);
         }
-        let registers = self.load(Mem::At(0, 0), 8);
-        let offset = self.register_offset("orig_ax").unwrap_or(0);
-        self.load(
-            Mem::Far(registers, offset as i32, crate::types::Space::Kernel),
-            8,
-        )
+        self.register_of_call("orig_ax")
     }
 
     /// The tracepoints of single calls are not hit by 32-bit programs, whose numbers mean other calls.
@@ -356,9 +351,7 @@ impl Lower<'_, '_> {
         else {
             return;
         };
-        let task = self.once(super::Known::Task, Helper::GetCurrentTask);
-        let place = Mem::Far(task, offset as i32, crate::types::Space::Kernel);
-        let status = self.load(place, 4);
+        let status = self.of_running_task(offset, 4);
         let compat = self.reg();
         self.op(Op::Alu(
             Alu::And,
