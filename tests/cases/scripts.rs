@@ -27,14 +27,16 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 26] = files![
+const FILES: [(&str, &str); 28] = files![
     "aggregations",
     "builtins",
     "command_line",
     "config",
     "control",
+    "definitions",
     "errors",
     "fentry",
+    "files",
     "histograms",
     "json",
     "kprobes",
