@@ -220,7 +220,7 @@ impl Lower<'_, '_> {
         // These are called straight, and return an int before Linux 6.4: the upper half means nothing.
         if matches!(helper, Helper::MapUpdateElem | Helper::MapDeleteElem) {
             self.op(Op::Extend {
-                to: to,
+                to,
                 from: to,
                 bytes: 4,
                 signed: true,
