@@ -208,6 +208,7 @@ pub fn need(word: &str) -> Need {
         "pmu" => Need::Pmu,
         "no-pmu" => Need::NoPmu,
         "breakpoints" => Need::Breakpoints,
+        "compat" => Need::Compat,
         "disk" => Need::ScratchDisk,
         "two-cpus" => Need::TwoCpus,
         "cgroups" => Need::Cgroups,

@@ -117,6 +117,20 @@ pub(crate) fn plan(
             "raise it by the config variable max_probes, or match fewer",
         );
     }
+    let programs = planner.plan.programs.len() as u64;
+    if programs > config.max_bpf_progs
+        && let Some(last) = script.probes.last()
+    {
+        diagnostics.error_hint(
+            last.span,
+            format!(
+                "Your program is trying to generate {programs} BPF programs, which exceeds the \
+                 current limit of {}",
+                config.max_bpf_progs
+            ),
+            "raise it by the config variable max_bpf_progs",
+        );
+    }
     planner.plan
 }
 

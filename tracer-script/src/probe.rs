@@ -73,6 +73,20 @@ impl AttachKind {
             .map_or("", |&(name, ..)| name)
     }
 
+    /// What the builtin `probetype` says.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Self::Begin | Self::End => "special",
+            kind => kind.name(),
+        }
+    }
+
+    /// True where the program's context is a perf event's, which begins with the registers.
+    pub fn is_sampled(self) -> bool {
+        use AttachKind::*;
+        matches!(self, Profile | Software | Hardware | Watchpoint)
+    }
+
     /// True where the program's context is the registers.
     pub fn has_registers(self) -> bool {
         use AttachKind::*;

@@ -37,11 +37,12 @@ impl Checker<'_> {
                 }
                 None => {
                     self.set_constant(expr.id, 0);
-                    self.error_hint(
+                    self.diagnostics.warn_hint(
                         expr.span,
-                        "cpid cannot be used without child command",
-                        "start one with -c",
-                    )
+                        "cpid is 0: there is no child command",
+                        "start one with -c, or ask has_cpid before",
+                    );
+                    INT
                 }
             },
             "has_cpid" => {
@@ -52,12 +53,17 @@ impl Checker<'_> {
                 self.set_constant(expr.id, self.config.max_strlen as i64);
                 INT
             }
-            "usermode" => Type::int(1, false),
+            "usermode" if kind.has_registers() || kind.is_sampled() => Type::int(1, false),
+            "usermode" => self.not_here(
+                expr.span,
+                "usermode",
+                "profile, software, kprobe and uprobe",
+            ),
             "comm" | "pcomm" | "leader_comm" => Type::Str(16),
             "username" => Type::Named(Named::Username),
             "curtask" => Type::pointer(Type::Struct("struct task_struct".into()), Space::Kernel),
             "probe" => Type::Named(Named::Probe),
-            "probetype" => Type::Str(kind.name().len() as u32 + 1),
+            "probetype" => Type::Str(kind.type_name().len() as u32 + 1),
             "func" => {
                 use AttachKind::*;
                 match kind {

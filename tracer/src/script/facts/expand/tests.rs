@@ -203,7 +203,7 @@ fn trampolines_name_the_module() {
     assert!(found.contains(&read));
     let none = error("fentry:vfs_raed");
     assert!(none.contains("did you mean vfs_read"), "{none}");
-    assert!(error("fentry:bpf:x").contains("not supported yet"));
+    assert!(error("fentry:bpf:x:y:z").contains("is written as"));
 }
 
 #[test]
