@@ -148,6 +148,14 @@ fn cached(cache: &[u8], name: &str) -> Vec<PathBuf> {
 /// The functions of a file whose names match, in order of their offsets. Those of a separate file of debug
 /// information are not looked for.
 pub fn functions(path: &Path, pattern: &Glob) -> anyhow::Result<Vec<UserFunction>> {
+    functions_called(path, &|name| pattern.matches(name.as_bytes()))
+}
+
+/// The same for those whose symbols are wanted.
+pub fn functions_called(
+    path: &Path,
+    wanted: &dyn Fn(&str) -> bool,
+) -> anyhow::Result<Vec<UserFunction>> {
     let data = fs::read(path)?;
     let file = object::File::parse(data.as_slice())?;
     let segments = segments(&file);
@@ -156,10 +164,7 @@ pub fn functions(path: &Path, pattern: &Glob) -> anyhow::Result<Vec<UserFunction
         let Ok(name) = symbol.name() else { continue };
         // A versioned name is that of the function alone.
         let name = name.split('@').next().unwrap_or(name);
-        if symbol.kind() != SymbolKind::Text
-            || !symbol.is_definition()
-            || !pattern.matches(name.as_bytes())
-        {
+        if symbol.kind() != SymbolKind::Text || !symbol.is_definition() || !wanted(name) {
             continue;
         }
         let Some(offset) = file_offset(&segments, symbol.address()) else {

@@ -5,6 +5,7 @@ pub(super) mod kernel_function;
 pub(super) mod marker;
 pub(super) mod perf;
 pub(super) mod program;
+mod source_line;
 mod timer;
 pub(super) mod tracepoint;
 pub(super) mod user_function;
