@@ -49,6 +49,8 @@ pub fn run(words: &[String]) -> ExitCode {
         #[cfg(target_arch = "x86_64")]
         "markers-until-watched" => markers::markers_until_watched(arguments),
         "watched" => memory::watched(arguments),
+        "described" => functions::described(arguments),
+        "marked-line" => functions::marked_line(),
         "recursion" => functions::recursion(arguments),
         "timed-calls" => calls::timed_calls(arguments),
         "timed-opens" => calls::timed_opens(arguments),

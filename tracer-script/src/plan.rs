@@ -265,7 +265,9 @@ impl Planner<'_> {
             Way::Kprobe { .. } => {
                 uses.args || uses.place && !self.facts.has_cookie(AttachKind::Kprobe)
             }
-            Way::Uprobe { .. } => uses.place && !self.facts.has_cookie(AttachKind::Uprobe),
+            Way::Uprobe { .. } => {
+                uses.args || uses.place && !self.facts.has_cookie(AttachKind::Uprobe)
+            }
         }
     }
 

@@ -210,6 +210,19 @@ pub fn offset_of_address(path: &Path, address: u64) -> anyhow::Result<Option<u64
     Ok(file_offset(&segments(&file), address))
 }
 
+/// The address of a place of a file, in the program's own numbering; [`None`] where it is not loaded.
+pub fn address_of_offset(path: &Path, offset: u64) -> anyhow::Result<Option<u64>> {
+    let data = fs::read(path)?;
+    let file = object::File::parse(data.as_slice())?;
+    let segments = file.segments();
+    let found = segments.map(|part| (part.address(), part.file_range()));
+    let mut found =
+        found.filter(|(_, (start, size))| (*start..start.saturating_add(*size)).contains(&offset));
+    Ok(found
+        .next()
+        .map(|(address, (start, _))| address + (offset - start)))
+}
+
 /// Address, size and place in the file of each part that is loaded.
 pub(super) fn segments<'a>(file: &object::File<'a, impl ReadRef<'a>>) -> Vec<(u64, u64, u64)> {
     let parts = file.segments();
@@ -290,6 +303,8 @@ mod tests {
         assert_eq!(address, Some(symbol.address()));
         let offset = offset_of_address(&own, symbol.address()).expect("readable");
         assert_eq!(offset, Some(function.offset));
+        let back = address_of_offset(&own, function.offset).expect("readable");
+        assert_eq!(back, Some(symbol.address()));
         assert_eq!(offset_of_address(&own, u64::MAX).expect("readable"), None);
     }
 }

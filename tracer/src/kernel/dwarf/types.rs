@@ -180,6 +180,14 @@ impl Dwarf {
         }))
     }
 
+    /// True for a type that is only declared where this entry is.
+    pub fn is_declaration(&self, entry: Entry) -> anyhow::Result<bool> {
+        self.at(
+            entry,
+            |_, _, die| Ok(die.has_attr(gimli::DW_AT_declaration)),
+        )
+    }
+
     /// The enumerators of an enumeration.
     pub fn enumerators(&self, entry: Entry) -> anyhow::Result<Vec<(String, i64)>> {
         self.at(entry, |dwarf, unit, die| {

@@ -5,13 +5,14 @@
 //! does not have it.
 
 mod c_text;
+mod debug;
 mod event;
 mod expand;
 pub mod list;
 mod machine;
 mod types;
 
-use std::{cell::RefCell, collections::HashMap, hash::Hash, os::fd::OwnedFd, rc::Rc};
+use std::{cell::RefCell, collections::HashMap, hash::Hash, os::fd::OwnedFd, path::Path, rc::Rc};
 
 use anyhow::{Context as _, anyhow};
 use tracer_script::{
@@ -21,6 +22,7 @@ use tracer_script::{
 };
 
 use self::{
+    debug::Binaries,
     expand::program::program_of,
     types::{Types, anonymous_id},
 };
@@ -29,6 +31,7 @@ use crate::kernel::{
     btf::{Btf, Layers, Modules},
     cpus,
     programs::Programs,
+    symbols,
 };
 
 /// Answers that were given before.
@@ -45,6 +48,7 @@ pub struct KernelFacts<'a> {
     kernel: &'a Kernel,
     modules: Modules,
     programs: Programs,
+    binaries: Binaries,
     cpus: u32,
     structs: Cache<String, Option<Rc<Struct>>>,
     typedefs: Cache<String, Option<Type>>,
@@ -64,6 +68,7 @@ impl<'a> KernelFacts<'a> {
             kernel,
             modules: Modules::default(),
             programs: Programs::default(),
+            binaries: Binaries::default(),
             cpus: u32::try_from(cpus)?,
             structs: Cache::default(),
             typedefs: Cache::default(),
@@ -214,6 +219,7 @@ impl<'a> KernelFacts<'a> {
             return self.in_module(module, |types| types.structure(id));
         }
         self.search(|types| types.structure(types.layers.find_struct(name, union)?))
+            .or_else(|| logged(self.binaries.structure(key)))
     }
 
     fn find_typedef(&self, name: &str) -> Option<Type> {
@@ -241,7 +247,23 @@ impl<'a> KernelFacts<'a> {
             return self.in_module(module, |types| types.enumeration(id));
         }
         self.search(|types| types.enumeration(types.layers.find_enum(name)?))
+            .or_else(|| logged(self.binaries.enumeration(name)))
     }
+
+    /// The prototype of the function of a program that a target is at the start of.
+    fn user_signature(&self, target: &Target) -> Option<Rc<Signature>> {
+        let path = Path::new(&target.group);
+        let address = logged(symbols::address_of_offset(path, target.offset))?;
+        logged(self.binaries.signature(path, address)).map(Rc::new)
+    }
+}
+
+/// What was found; that it could not be looked for is logged.
+fn logged<T>(found: anyhow::Result<Option<T>>) -> Option<T> {
+    found.unwrap_or_else(|error| {
+        log::warn!("{error:#}");
+        None
+    })
 }
 
 /// The answer that was given before, or that is found.
@@ -296,6 +318,7 @@ impl Facts for KernelFacts<'_> {
     fn signature(&self, target: &Target) -> Option<Rc<Signature>> {
         match target.kind {
             AttachKind::RawTracepoint => self.raw_tracepoint(&target.item),
+            AttachKind::Uprobe | AttachKind::Uretprobe => self.user_signature(target),
             _ if target.group.is_empty() => self.function(&target.item),
             _ => {
                 let look =

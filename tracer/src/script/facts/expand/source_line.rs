@@ -7,10 +7,7 @@ use tracer_script::probe::Target;
 use super::{Point, user_function::target};
 use crate::{
     glob::Glob,
-    kernel::{
-        dwarf::{Dwarf, LinePlace},
-        symbols,
-    },
+    kernel::{dwarf::LinePlace, symbols},
 };
 
 /// A line as it is written.
@@ -51,7 +48,9 @@ pub(super) fn expand(
 ) -> Result<Vec<Target>, String> {
     let failed = |reason: String| format!("cannot attach to {}: {reason}", point.name());
     let unreadable = |error: anyhow::Error| failed(format!("{}: {error:#}", path.display()));
-    let places = places(path, line).map_err(unreadable)?.map_err(failed)?;
+    let places = places(point, path, line)
+        .map_err(unreadable)?
+        .map_err(failed)?;
     let written = format!("{shown}@{}", line.file);
     let number = line.line.to_string();
     let mut found = Vec::new();
@@ -66,9 +65,13 @@ pub(super) fn expand(
 }
 
 /// The places that debug information tells; what is wrong otherwise.
-fn places(path: &Path, line: &Line) -> anyhow::Result<Result<Vec<LinePlace>, String>> {
+fn places(
+    point: &Point<'_>,
+    path: &Path,
+    line: &Line,
+) -> anyhow::Result<Result<Vec<LinePlace>, String>> {
     let shown = path.display();
-    let Some(dwarf) = Dwarf::of(path)? else {
+    let Some(dwarf) = point.facts.binaries.get(path)? else {
         return Ok(Err(format!(
             "{shown} has no debug information that would tell of lines: compile it with -g"
         )));

@@ -221,12 +221,12 @@ fn missing(path: &Path, function: &str) -> String {
     format!("{} has no function {function}{hint}", path.display())
 }
 
-/// Files and functions that match a search, for listing: shown, and by name.
+/// Files and functions that match a search, for listing.
 pub(crate) fn functions_of(
     binary: &str,
     pattern: &str,
     pid: Option<u32>,
-) -> anyhow::Result<Vec<(PathBuf, String)>> {
+) -> anyhow::Result<Vec<(PathBuf, UserFunction)>> {
     let paths = if binary.contains('/') && is_pattern(binary) {
         symbols::matching_files(binary, pid)
     } else {
@@ -236,7 +236,7 @@ pub(crate) fn functions_of(
     for path in paths {
         match symbols::functions(&path, &Glob::new(pattern)) {
             Ok(functions) => {
-                found.extend(functions.into_iter().map(|one| (path.clone(), one.name)));
+                found.extend(functions.into_iter().map(|one| (path.clone(), one)));
             }
             // Of many files some are no programs.
             Err(error) if is_pattern(binary) => log::debug!("{}: {error:#}", path.display()),

@@ -2,6 +2,8 @@
 
 mod files;
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, anyhow, bail};
 use tracer_script::probe::{AttachKind, PROGRAM};
 
@@ -46,6 +48,8 @@ enum What {
     Arguments(Vec<String>),
     /// An iterator's name.
     Iterator(String),
+    /// A function of a program: the file, and its place in it.
+    OfProgram(PathBuf, u64),
     /// A tracepoint's category and name.
     Event(String, String),
     /// A raw tracepoint's module and name.
@@ -229,6 +233,7 @@ fn arguments(facts: &KernelFacts<'_>, what: &What) -> anyhow::Result<Vec<String>
     Ok(match what {
         What::Nothing => Vec::new(),
         What::Arguments(lines) => lines.clone(),
+        What::OfProgram(path, offset) => files::parameters(facts, path, *offset)?,
         What::Iterator(name) => iterator::members(facts, name)
             .into_iter()
             .map(|(name, kind)| format!("{kind} {name}"))
