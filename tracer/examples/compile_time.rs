@@ -4,7 +4,10 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use tracer::{kernel::Kernel, script::facts::KernelFacts};
+use tracer::{
+    kernel::Kernel,
+    script::{facts::KernelFacts, files::FoundFiles},
+};
 use tracer_script::{Input, check::Params, compile};
 
 fn main() -> anyhow::Result<()> {
@@ -16,15 +19,19 @@ fn main() -> anyhow::Result<()> {
     for _ in 0..times {
         let begin = Instant::now();
         let facts = KernelFacts::new(&kernel)?;
-        let (image, diagnostics) = compile(&Input {
+        let compiled = compile(&Input {
             source: &source,
+            file: &file,
+            headers: &[],
             params: &Params::default(),
             environment: &[],
             facts: &facts,
+            files: &FoundFiles::default(),
         });
         let elapsed = begin.elapsed();
-        if image.is_none() {
-            let errors = diagnostics.iter().map(|one| one.render(&file, &source));
+        if compiled.image.is_none() {
+            let errors = compiled.diagnostics.iter();
+            let errors = errors.map(|one| one.render(&compiled.sources));
             bail!("{}", errors.collect::<String>());
         }
         println!("{:.3}", elapsed.as_secs_f64() * 1e3);

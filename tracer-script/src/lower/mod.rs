@@ -11,11 +11,14 @@ mod call;
 mod expr;
 mod loops;
 mod map;
+mod marker;
 mod memory;
 mod operator;
+mod other_task;
 mod output;
 mod piece;
 mod prologue;
+mod series;
 mod shared;
 mod stack;
 mod stmt;
@@ -40,6 +43,7 @@ use build::Builder;
 use memory::Mem;
 use prologue::Entry;
 
+pub(crate) use map::Deleted;
 pub(crate) use piece::Piece;
 pub(crate) use prologue::{Number, Start, SyscallDispatch};
 pub(crate) use shared::{Shared, maps, ring_bytes, stack_entries};
@@ -213,6 +217,15 @@ impl Lower<'_, '_> {
     fn call(&mut self, helper: Helper, args: Vec<Arg>) -> Reg {
         let to = self.reg();
         self.op(Op::Call(Some(to), helper, args));
+        // These are called straight, and return an int before Linux 6.4: the upper half means nothing.
+        if matches!(helper, Helper::MapUpdateElem | Helper::MapDeleteElem) {
+            self.op(Op::Extend {
+                to: to,
+                from: to,
+                bytes: 4,
+                signed: true,
+            });
+        }
         to
     }
 
