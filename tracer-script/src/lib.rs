@@ -30,6 +30,7 @@ pub mod program;
 mod read;
 pub mod source;
 pub mod types;
+mod uses;
 
 pub use compile::{Compiled, Input, Stage, compile, compile_showing};
 pub use diagnostic::{Diagnostic, Diagnostics, Level, Span};

@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     ast::{Expr, ExprKind, Probe, Script, Stmt, StmtKind, visit},
-    builtins,
     check::{Params, Unit},
     config::{Config, MissingProbes},
     diagnostic::Diagnostics,
@@ -13,6 +12,7 @@ use crate::{
     lower::{Number, Start, SyscallDispatch},
     probe::{AttachKind, Target},
     program::ProgramKind,
+    uses::Uses,
 };
 
 /// A unit and how its program starts.
@@ -32,50 +32,6 @@ pub(crate) struct Plan {
     pub(crate) probe_names: Vec<String>,
     /// Areas of memory of all programs together.
     pub(crate) areas: u32,
-}
-
-/// What the body of a probe uses of the place that it runs at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Uses {
-    args: bool,
-    /// `arg0`…
-    numbered: bool,
-    retval: bool,
-    place: bool,
-    context: bool,
-}
-
-impl Uses {
-    fn of(probe: &Probe) -> Self {
-        let mut uses = Self::default();
-        let mut probe = probe.clone();
-        let mut look = |expr: &mut Expr| {
-            let name = match &expr.kind {
-                ExprKind::Ident(name) => name.as_str(),
-                ExprKind::Call(call) => call.name.as_str(),
-                _ => "",
-            };
-            match name {
-                "args" => uses.args = true,
-                "retval" => uses.retval = true,
-                "probe" => uses.place = true,
-                "ctx" | "reg" => uses.context = true,
-                name if builtins::argument_number(name).is_some() => uses.numbered = true,
-                _ => {}
-            }
-            true
-        };
-        if let Some(predicate) = &mut probe.predicate {
-            visit::expr(predicate, &mut look);
-        }
-        visit::stmts(&mut probe.body, &mut look);
-        uses
-    }
-
-    /// True where a program finds what it uses of both places alike.
-    fn are_alike(self, one: &Target, other: &Target) -> bool {
-        !self.numbered || one.arguments == other.arguments
-    }
 }
 
 /// Programs at the tracepoint of all calls, at most: each runs at every call.
@@ -215,7 +171,7 @@ impl Planner<'_> {
             && (raw || self.has_calls_event(enter))
         {
             let programs = self.syscall_programs.get(&enter).copied().unwrap_or(0);
-            if wide && uses.args || programs >= SYSCALL_PROGRAMS {
+            if wide && uses.own_fields || programs >= SYSCALL_PROGRAMS {
                 return Way::Tracepoint;
             }
             return Way::Syscalls { enter, raw };
@@ -254,7 +210,7 @@ impl Planner<'_> {
         match way {
             Way::OnRequest | Way::PerfEvent | Way::Iter => true,
             Way::Fentry { .. } => uses.args || uses.retval || uses.place,
-            Way::Syscalls { .. } => uses.args,
+            Way::Syscalls { .. } => uses.own_fields,
             Way::RawTracepoint => {
                 uses.args || uses.place && !self.facts.has_cookie(AttachKind::RawTracepoint)
             }

@@ -10,6 +10,10 @@ use tracer_script::{
     program::{Image, Map, MapKind, Program},
 };
 
+/// The process and the thread that programs run for.
+pub const PROCESS: i64 = 0x1234;
+pub const THREAD: i64 = 0x1235;
+
 /// Instructions that one program may run.
 const STEPS_MAX: u64 = 5_000_000;
 

@@ -39,7 +39,7 @@ fn run(source: &str, args: &[i64; ARGS], release: (u32, u32)) -> Option<Vec<(Str
         let listing = tracer_script::emit::list(&image.programs[0].code);
         panic!("for Linux {release:?}: {fault}\n{source}\n{listing}");
     }
-    let names = ["@c", "@m", "@o", "@s"];
+    let names = ["@c", "@m", "@o", "@s", "@t"];
     let left = names.map(|name| (name.to_owned(), format!("{:?}", machine.numbers(name))));
     Some(left.to_vec())
 }

@@ -180,6 +180,62 @@ fn system_calls_share_one_raw_tracepoint() {
 }
 
 #[test]
+fn what_all_system_calls_have_takes_one_program() {
+    check(
+        "tracepoint:syscalls:sys_exit_* /args.ret < 0/ { @ = sum(args.ret); }",
+        expect![[r#"
+            sys_exit_op_0
+                0: r6 = r1
+                1: call 158
+                2: r7 = r0
+                3: r1 = r7
+                4: call 175
+                5: r1 = r0
+                6: r1 = *(u64 *)(r1 +120)
+                7: if r1 >= 512 goto +39
+                8: r1 &= 511
+                9: r1 <<= 2
+               10: r2 = value of map 4 + 0
+               12: r2 += r1
+               13: r1 = *(u32 *)(r2 +0)
+               14: if r1 == 0 goto +32
+               15: r1 = *(u32 *)(r7 +16)
+               16: r1 &= 2
+               17: if r1 != 0 goto +29
+               18: r1 = *(u64 *)(r6 +8)
+               19: if r1 s>= 0 goto +25
+               20: r1 = *(u64 *)(r6 +8)
+               21: r6 = r1
+               22: *(u32 *)(r10 -24) = 0
+               23: r1 = map 0
+               25: r2 = r10
+               26: r2 += -24
+               27: call 1
+               28: r1 = r0
+               29: if r1 == 0 goto +5
+               30: r2 = *(u64 *)(r1 +8)
+               31: r2 += r6
+               32: *(u64 *)(r1 +8) = r2
+               33: *(u64 *)(r1 +0) = 1
+               34: goto +10
+               35: *(u32 *)(r10 -32) = 3
+               36: r1 = map 2
+               38: r2 = r10
+               39: r2 += -32
+               40: call 1
+               41: r1 = r0
+               42: if r1 == 0 goto +2
+               43: r0 = 1
+               44: lock *(u64 *)(r1 +0) op 0x0 r0
+               45: r0 = 0
+               46: exit
+               47: r0 = 0
+               48: exit
+        "#]],
+    );
+}
+
+#[test]
 fn a_system_call_with_its_arguments() {
     check(
         "tracepoint:syscalls:sys_enter_read /args.fd == 3/ { @ = sum(args.count); }",
