@@ -129,8 +129,11 @@ impl Checker<'_> {
         use BinaryOp::*;
         let (left, right) = (Self::number_of(left), Self::number_of(right));
         if left == Type::Unknown || right == Type::Unknown {
+            let known = if left == Type::Unknown { right } else { left };
             return if operator.is_comparison() || matches!(operator, And | Or) {
                 Type::Bool
+            } else if self.guess && known.is_integer() {
+                Self::kept(&known)
             } else {
                 Type::Unknown
             };
