@@ -27,7 +27,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 26] = files![
+const FILES: &[(&str, &str)] = &files![
     "aggregations",
     "builtins",
     "command_line",
@@ -48,11 +48,13 @@ const FILES: [(&str, &str); 26] = files![
     "printf",
     "probes",
     "ready",
+    "series",
     "strings",
     "tuples",
     "types",
     "unsafe",
     "uprobes",
+    "usdt",
     "variables",
 ];
 

@@ -72,6 +72,7 @@ fn passes(
     refuse_unsupported(&script, diagnostics);
     let config = config::read(&script.config, input.environment, input.facts, diagnostics);
     macros::expand(&mut script, diagnostics);
+    config::put_in(&mut script, &config);
     show(Stage::Tree, &|| format!("{script:#?}"));
     if diagnostics.has_errors() {
         return None;

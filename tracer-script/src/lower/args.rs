@@ -83,6 +83,7 @@ impl Lower<'_, '_> {
         match self.target().kind {
             RawTracepoint => Operand::Reg(self.context_word(number)),
             Fentry | Fexit => Operand::Reg(self.context_word_as_number(number)),
+            Usdt => self.marker_argument(number),
             _ => match ARGUMENTS.get(number as usize) {
                 Some(name) => self.register(name),
                 None => self.stack_argument(number - ARGUMENTS.len() as u32),

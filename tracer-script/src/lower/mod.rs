@@ -11,15 +11,18 @@ mod call;
 mod expr;
 mod loops;
 mod map;
+mod marker;
 mod memory;
 mod operator;
 mod output;
 mod piece;
 mod prologue;
+mod series;
 mod shared;
 mod stack;
 mod stmt;
 mod string;
+mod task;
 mod value;
 
 use std::collections::HashMap;
@@ -39,6 +42,7 @@ use build::Builder;
 use memory::Mem;
 use prologue::Entry;
 
+pub(crate) use map::Deleted;
 pub(crate) use piece::Piece;
 pub(crate) use prologue::{Number, Start, SyscallDispatch};
 pub(crate) use shared::{Shared, maps, ring_bytes, stack_entries};

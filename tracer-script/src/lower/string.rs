@@ -26,11 +26,18 @@ enum Shared {
 }
 
 impl Lower<'_, '_> {
-    /// Makes sure that memory can be read by loads, and that nothing stands behind a string's end.
+    /// Makes sure that memory can be read by loads, and that nothing stands behind a string's end. Characters in
+    /// an array or behind a pointer are a string.
     pub(super) fn readable(&mut self, expr: &Expr) -> (Mem, u32) {
-        let kind = self.kind(expr);
+        let (kind, place) = match self.kind(expr) {
+            Type::Ptr(..) => {
+                let most = self.given.config.max_strlen as u32;
+                (Type::Str(most), self.pointed_memory(expr))
+            }
+            Type::Array(_, count) => (Type::Str(count), self.memory(expr)),
+            kind => (kind, self.memory(expr)),
+        };
         let size = self.stored_size(&kind);
-        let place = self.memory(expr);
         if !matches!(place, Mem::Far(..)) {
             return (place, size);
         }

@@ -155,15 +155,7 @@ fn start_times_are_put_and_deleted() {
                 %2 = zero extend %1 from 4
                 store 8 [slot1+0], %2
                 %3 = MapDeleteElem(map0, &slot1+0)
-                if Eq %3, 0 then b5 else b7
-            b5:
-                %4 = 1
-                jump b6
-            b6:
                 jump b1
-            b7:
-                %4 = 0
-                jump b6
         "#]],
     );
 }
