@@ -16,7 +16,10 @@ use tracer_script::{
 };
 
 use super::loss::Told;
-use crate::script::{output::Face, session::Session};
+use crate::script::{
+    output::{Face, RawEntry},
+    session::Session,
+};
 
 /// Bytes of a record before its arguments: the action's number, and as many of nothing.
 const HEAD_BYTES: usize = 8;
@@ -119,7 +122,13 @@ impl Actor {
                     self.face.record(action, args)?;
                 }
             }
-            &ActionKind::PrintMap { map, top, div } => self.print_map(map, top, div)?,
+            &ActionKind::PrintMap { map, top, div } => {
+                let mut entries = self.session.entries(map)?;
+                if entries.is_empty() {
+                    entries.extend(RawEntry::unset(&self.image.maps[map]));
+                }
+                self.face.map(&self.image.maps[map], entries, top, div)?;
+            }
             &ActionKind::Clear(map) => self.session.clear(map)?,
             &ActionKind::Zero(map) => self.session.zero(map)?,
             ActionKind::Exit => self.exit(args),
@@ -136,17 +145,13 @@ impl Actor {
         self.exiting = true;
     }
 
-    fn print_map(&mut self, map: usize, top: u64, div: u64) -> anyhow::Result<()> {
-        let entries = self.session.entries(map)?;
-        let map = &self.image.maps[map];
-        Ok(self.face.map(map, entries, top, div)?)
-    }
-
-    /// Prints all maps of the script, in the order of their names.
+    /// Prints all maps of the script that hold anything, in the order of their names.
     pub fn print_maps(&mut self) -> anyhow::Result<()> {
-        let maps = self.session.script_maps();
-        maps.into_iter()
-            .try_for_each(|map| self.print_map(map, 0, 0))
+        for map in self.session.script_maps() {
+            let entries = self.session.entries(map)?;
+            self.face.map(&self.image.maps[map], entries, 0, 0)?;
+        }
+        Ok(())
     }
 
     /// Has the shell run a command, and prints what it prints. Its errors go where ours do.
