@@ -50,7 +50,13 @@ macro_rules! marker {
 
 /// Counts who looks at the marker `guarded`: the kernel adds to it while a probe is attached.
 #[unsafe(link_section = ".probes")]
-static mut GUARD: u16 = 0;
+static mut GUARD: Guard = Guard(0);
+
+/// In a page of its own: the linker may have the page before, which it makes read-only, mapped from the same part of
+/// the file, and the kernel would add to the first of both that it finds (`find_ref_ctr_vma` of
+/// `kernel/events/uprobes.c`).
+#[repr(align(4096))]
+struct Guard(u16);
 
 /// What a marker names by its symbol.
 #[unsafe(no_mangle)]
@@ -103,6 +109,7 @@ fn memory() {
     let base = table.as_ptr();
     // Programs on probes read only what is in memory already.
     black_box(black_box(&E2E_MARKED).map(u64::from));
+    black_box(black_box(TEXT).iter().copied().map(u64::from).sum::<u64>());
     // SAFETY: as above; the kernel reads what the addresses lead to, which lives until then.
     unsafe {
         asm!(
@@ -156,7 +163,7 @@ fn twice(value: u64) {
 #[inline(never)]
 fn guarded(value: u64) -> bool {
     // SAFETY: the kernel changes it behind our back, so it is read as it is at this moment.
-    let is_watched = unsafe { ptr::read_volatile(&raw const GUARD) } != 0;
+    let is_watched = unsafe { ptr::read_volatile(&raw const GUARD.0) } != 0;
     if is_watched {
         // SAFETY: a nop touches nothing.
         unsafe {

@@ -28,7 +28,10 @@ mod plan;
 mod preprocess;
 pub mod probe;
 pub mod program;
+mod read;
+pub mod source;
 pub mod types;
 
-pub use compile::{Input, Stage, compile, compile_showing};
+pub use compile::{Compiled, Input, Stage, compile, compile_showing};
 pub use diagnostic::{Diagnostic, Diagnostics, Level, Span};
+pub use source::Sources;

@@ -8,7 +8,9 @@
 mod assign;
 mod call;
 mod constant;
+mod define;
 mod env;
+mod evaluate;
 mod expr;
 mod member;
 mod operator;

@@ -53,7 +53,10 @@ impl Lower<'_, '_> {
             None => self.copy(displacement),
             Some(base) => {
                 let base = self.whole(base, false);
-                self.combined(Alu::Add, base, displacement)
+                match address.displacement {
+                    0 => base,
+                    _ => self.combined(Alu::Add, base, displacement),
+                }
             }
         };
         if let Some(Index {

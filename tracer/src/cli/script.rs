@@ -164,16 +164,9 @@ fn load(options: &Options, format: Format) -> Result<run::Ready, Failure> {
 }
 
 fn context(scene: Scene, quiet: bool) -> output::Context {
-    let Scene {
-        image,
-        file,
-        source,
-        stacks,
-    } = scene;
+    let Scene { image, stacks } = scene;
     output::Context {
         image,
-        file,
-        source,
         quiet,
         stacks: Box::new(move |hash| stacks.frames(hash)),
         errors: Box::new(io::stderr()),
