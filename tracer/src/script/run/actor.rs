@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use tracer_script::{
+    config::MissingProbes,
     format::Format,
     probe::AttachKind,
     program::{Action, ActionKind, Image},
@@ -135,6 +136,17 @@ impl Actor {
             ActionKind::System(format) => self.system(format, action, args)?,
             ActionKind::SkbOutput(_) => bail!("skboutput() is not supported"),
             ActionKind::Unwatch => bail!("unwatch() is not supported"),
+        }
+        Ok(())
+    }
+
+    /// Attaches all programs, and warns of what is left out where the script asks for that.
+    pub fn attach(&mut self) -> anyhow::Result<()> {
+        let left_out = self.session.attach()?;
+        if self.image.config.missing_probes == MissingProbes::Warn {
+            for error in left_out {
+                self.face.warning(&error.message)?;
+            }
         }
         Ok(())
     }
