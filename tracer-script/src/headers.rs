@@ -3,10 +3,14 @@
 //! since Linux 4.14.
 //!
 //! Sources: `include/linux/socket.h`, `include/linux/net.h`, `include/uapi/linux/if_ether.h`,
-//! `include/linux/sched.h`, `include/uapi/linux/stat.h`, `include/uapi/asm-generic/fcntl.h`,
-//! `include/uapi/linux/sched.h`, `include/uapi/linux/limits.h`.
+//! `include/uapi/linux/icmp.h`, `include/uapi/linux/icmpv6.h`, `include/linux/sched.h`,
+//! `include/uapi/linux/stat.h`, `include/linux/fs_types.h`, `include/uapi/asm-generic/fcntl.h`,
+//! `include/uapi/linux/sched.h`, `include/uapi/linux/capability.h`, `include/uapi/linux/futex.h`,
+//! `include/uapi/asm-generic/mman-common.h`, `include/uapi/linux/limits.h`, `include/vdso/limits.h`,
+//! `include/vdso/time64.h`, `include/linux/blk_types.h`. Errors are in [`errno`](crate::errno), signals in
+//! [`compile`](crate::compile).
 
-const CONSTANTS: [(&str, i64); 77] = [
+const CONSTANTS: [(&str, i64); 157] = [
     ("NULL", 0),
     ("AF_UNSPEC", 0),
     ("AF_UNIX", 1),
@@ -21,6 +25,25 @@ const CONSTANTS: [(&str, i64); 77] = [
     ("SOCK_STREAM", 1),
     ("SOCK_DGRAM", 2),
     ("SOCK_RAW", 3),
+    ("SOCK_SEQPACKET", 5),
+    ("SOCK_NONBLOCK", 0o4000),
+    ("SOCK_CLOEXEC", 0o2_000_000),
+    ("SHUT_RD", 0),
+    ("SHUT_WR", 1),
+    ("SHUT_RDWR", 2),
+    ("MSG_PEEK", 2),
+    ("MSG_TRUNC", 0x20),
+    ("MSG_DONTWAIT", 0x40),
+    ("MSG_ERRQUEUE", 0x2000),
+    ("MSG_NOSIGNAL", 0x4000),
+    ("IPPROTO_ICMPV6", 58),
+    ("ICMP_ECHOREPLY", 0),
+    ("ICMP_DEST_UNREACH", 3),
+    ("ICMP_ECHO", 8),
+    ("ICMP_TIME_EXCEEDED", 11),
+    ("ICMPV6_DEST_UNREACH", 1),
+    ("ICMPV6_ECHO_REQUEST", 128),
+    ("ICMPV6_ECHO_REPLY", 129),
     ("SOL_SOCKET", 1),
     ("ETH_P_IP", 0x0800),
     ("ETH_P_ARP", 0x0806),
@@ -49,6 +72,20 @@ const CONSTANTS: [(&str, i64); 77] = [
     ("S_IFDIR", 0o040_000),
     ("S_IFCHR", 0o020_000),
     ("S_IFIFO", 0o010_000),
+    ("S_ISUID", 0o4000),
+    ("S_ISGID", 0o2000),
+    ("S_ISVTX", 0o1000),
+    ("DT_UNKNOWN", 0),
+    ("DT_FIFO", 1),
+    ("DT_CHR", 2),
+    ("DT_DIR", 4),
+    ("DT_BLK", 6),
+    ("DT_REG", 8),
+    ("DT_LNK", 10),
+    ("DT_SOCK", 12),
+    ("DT_WHT", 14),
+    ("FMODE_READ", 1),
+    ("FMODE_WRITE", 2),
     ("O_ACCMODE", 0o3),
     ("O_RDONLY", 0),
     ("O_WRONLY", 0o1),
@@ -58,8 +95,17 @@ const CONSTANTS: [(&str, i64); 77] = [
     ("O_TRUNC", 0o1000),
     ("O_APPEND", 0o2000),
     ("O_NONBLOCK", 0o4000),
+    ("O_DSYNC", 0o10_000),
+    ("O_NOATIME", 0o1_000_000),
     ("O_CLOEXEC", 0o2_000_000),
+    ("O_SYNC", 0o4_010_000),
+    ("O_PATH", 0o10_000_000),
     ("AT_FDCWD", -100),
+    ("AT_SYMLINK_NOFOLLOW", 0x100),
+    ("AT_EMPTY_PATH", 0x1000),
+    ("SEEK_SET", 0),
+    ("SEEK_CUR", 1),
+    ("SEEK_END", 2),
     ("CLONE_VM", 0x0000_0100),
     ("CLONE_FS", 0x0000_0200),
     ("CLONE_FILES", 0x0000_0400),
@@ -73,6 +119,28 @@ const CONSTANTS: [(&str, i64); 77] = [
     ("CLONE_NEWUSER", 0x1000_0000),
     ("CLONE_NEWPID", 0x2000_0000),
     ("CLONE_NEWNET", 0x4000_0000),
+    ("FUTEX_WAIT", 0),
+    ("FUTEX_WAKE", 1),
+    ("FUTEX_LOCK_PI", 6),
+    ("FUTEX_WAIT_BITSET", 9),
+    ("FUTEX_WAKE_BITSET", 10),
+    ("FUTEX_PRIVATE_FLAG", 128),
+    ("CAP_CHOWN", 0),
+    ("CAP_DAC_OVERRIDE", 1),
+    ("CAP_DAC_READ_SEARCH", 2),
+    ("CAP_FOWNER", 3),
+    ("CAP_KILL", 5),
+    ("CAP_SETGID", 6),
+    ("CAP_SETUID", 7),
+    ("CAP_NET_BIND_SERVICE", 10),
+    ("CAP_NET_ADMIN", 12),
+    ("CAP_NET_RAW", 13),
+    ("CAP_IPC_LOCK", 14),
+    ("CAP_SYS_MODULE", 16),
+    ("CAP_SYS_PTRACE", 19),
+    ("CAP_SYS_ADMIN", 21),
+    ("CAP_SYS_NICE", 23),
+    ("CAP_SYS_RESOURCE", 24),
     ("PATH_MAX", 4096),
     ("NAME_MAX", 255),
     ("PAGE_SHIFT", 12),
@@ -82,14 +150,54 @@ const CONSTANTS: [(&str, i64); 77] = [
     ("PROT_EXEC", 4),
     ("MAP_SHARED", 1),
     ("MAP_PRIVATE", 2),
+    ("MAP_FIXED", 0x10),
     ("MAP_ANONYMOUS", 0x20),
+    ("MADV_WILLNEED", 3),
+    ("MADV_DONTNEED", 4),
+    ("MADV_FREE", 8),
+    ("MADV_HUGEPAGE", 14),
+    ("SECTOR_SHIFT", 9),
+    ("SECTOR_SIZE", 512),
+    ("MINORBITS", 20),
+    ("INT_MAX", i32::MAX as i64),
+    ("INT_MIN", i32::MIN as i64),
+    ("UINT_MAX", u32::MAX as i64),
+    ("LONG_MAX", i64::MAX),
+    ("MSEC_PER_SEC", 1000),
+    ("USEC_PER_SEC", 1_000_000),
+    ("NSEC_PER_USEC", 1000),
+    ("NSEC_PER_MSEC", 1_000_000),
     ("NSEC_PER_SEC", 1_000_000_000),
+];
+
+/// Flags of open(2) that each architecture numbers for itself: `arch/*/include/uapi/asm/fcntl.h`.
+#[cfg(not(target_arch = "aarch64"))]
+const OPEN_FLAGS: [(&str, i64); 4] = [
+    ("O_DIRECT", 0o40_000),
+    ("O_LARGEFILE", 0o100_000),
+    ("O_DIRECTORY", 0o200_000),
+    ("O_NOFOLLOW", 0o400_000),
+];
+
+#[cfg(target_arch = "aarch64")]
+const OPEN_FLAGS: [(&str, i64); 4] = [
+    ("O_DIRECTORY", 0o40_000),
+    ("O_NOFOLLOW", 0o100_000),
+    ("O_DIRECT", 0o200_000),
+    ("O_LARGEFILE", 0o400_000),
 ];
 
 /// The value of a constant.
 pub(crate) fn constant(name: &str) -> Option<i64> {
-    CONSTANTS
+    let listed = CONSTANTS
         .iter()
+        .chain(&OPEN_FLAGS)
         .find(|(known, _)| *known == name)
-        .map(|&(_, value)| value)
+        .map(|&(_, value)| value);
+    listed
+        .or_else(|| crate::errno::number(name).map(i64::from))
+        .or_else(|| match name.starts_with("SIG") {
+            true => crate::compile::signal_number(name).map(i64::from),
+            false => None,
+        })
 }

@@ -11,6 +11,7 @@ pub mod compile;
 pub mod config;
 pub mod diagnostic;
 pub mod emit;
+pub mod errno;
 pub mod facts;
 pub mod fixed;
 pub mod format;

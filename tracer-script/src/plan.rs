@@ -105,14 +105,21 @@ impl Planner<'_> {
         diagnostics: &mut Diagnostics,
     ) -> Vec<Target> {
         let mut targets = Vec::new();
+        let mut missing = Vec::new();
         for point in &probe.points {
             match self.facts.expand(&point.parts, options) {
                 Ok(found) => targets.extend(found),
-                Err(reason) => match config.missing_probes {
-                    MissingProbes::Error => diagnostics.error(point.span, reason),
-                    MissingProbes::Warn => diagnostics.warn(point.span, reason),
-                    MissingProbes::Ignore => {}
-                },
+                Err(reason) => missing.push((point, reason)),
+            }
+        }
+        for (point, reason) in missing {
+            // What a pattern matches differs by kernel: it may be nothing, where the probe has other places.
+            let may_be_empty =
+                !targets.is_empty() && point.parts.iter().any(|part| part.contains('*'));
+            match config.missing_probes {
+                MissingProbes::Ignore => {}
+                MissingProbes::Error if !may_be_empty => diagnostics.error(point.span, reason),
+                MissingProbes::Error | MissingProbes::Warn => diagnostics.warn(point.span, reason),
             }
         }
         targets

@@ -1,7 +1,9 @@
 //! Names and types: each expression's type is found and kept in a table beside the tree.
 //!
 //! A map or a variable may be used before the place that tells its type. So the whole script is gone
-//! through again until nothing new is learned; only what is wrong in the last round is told.
+//! through again until nothing new is learned; only what is wrong in the last round is told. Where then a map
+//! still has no type, as it is only ever given what is made of itself (`@sum = @sum + 1`), it is taken for a
+//! number where it stands beside one.
 
 mod assign;
 mod call;
@@ -136,11 +138,12 @@ pub fn check(
     facts: &dyn Facts,
     diagnostics: &mut Diagnostics,
 ) -> (Analysis, Env) {
-    const ROUNDS: usize = 12;
+    const ROUNDS: usize = 24;
     let mut env = Env::new(script, facts, diagnostics);
     let mut maps = BTreeMap::new();
     let mut checked = vec![Checked::default(); units.len()];
     let mut told = Diagnostics::default();
+    let mut guess = false;
     for _ in 0..ROUNDS {
         told.clear();
         let before = snapshot(&maps, &checked);
@@ -162,6 +165,7 @@ pub fn check(
                 depth: 0,
                 loops: 0,
                 restart: false,
+                guess,
             };
             checker.unit();
             if checker.restart {
@@ -172,7 +176,10 @@ pub fn check(
             }
         }
         if !restarts && snapshot(&maps, &checked) == before {
-            break;
+            if guess || maps.values().all(|map| map.value != Type::Unknown) {
+                break;
+            }
+            guess = true;
         }
     }
     for (name, info) in &maps {
@@ -325,6 +332,8 @@ pub(crate) struct Checker<'a> {
     loops: u32,
     /// Something was found that the whole unit must be gone through again for.
     restart: bool,
+    /// Nothing more is learned: what has no type, and stands beside a number in a calculation, is one, too.
+    guess: bool,
 }
 
 impl Checker<'_> {

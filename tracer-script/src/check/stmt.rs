@@ -385,7 +385,7 @@ impl Checker<'_> {
             }
             None => kind,
         };
-        let literal = self.is_literal(value);
+        let literal = operator != Some(BinaryOp::Sub) && self.is_literal(value);
         self.give_map(name, &kind, value.span, literal);
         let known = self.map(name, span).value.clone();
         self.set_type(target.id, known);

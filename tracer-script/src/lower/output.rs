@@ -134,7 +134,7 @@ impl Lower<'_, '_> {
     /// `printf` and its kin.
     pub(crate) fn formatted(&mut self, call: &Call) {
         let text = self.literal_text(&call.args[0]).unwrap_or_default();
-        let format = format::parse(&text).unwrap_or(Format { parts: Vec::new() });
+        let format = format::parse(&text);
         let kind = match call.name.as_str() {
             "printf" => ActionKind::Printf(format),
             "errorf" => ActionKind::Errorf(format),
@@ -149,7 +149,7 @@ impl Lower<'_, '_> {
     /// `debugf`: a line of `/sys/kernel/tracing/trace_pipe`. Numbers are handed over whole.
     pub(crate) fn debugf(&mut self, call: &Call) {
         let text = self.literal_text(&call.args[0]).unwrap_or_default();
-        let format = format::parse(&text).unwrap_or(Format { parts: Vec::new() });
+        let format = format::parse(&text);
         let mut text = Vec::new();
         for part in &format.parts {
             match part {

@@ -147,13 +147,7 @@ impl Checker<'_> {
             ExprKind::Str(bytes) => bytes.clone(),
             _ => text.into_bytes(),
         };
-        let format = match format::parse(&text) {
-            Ok(format) => format,
-            Err(message) => {
-                self.error(call.args[0].span, format!("{}: {message}", call.name));
-                return None;
-            }
-        };
+        let format = format::parse(&text);
         let given = call.args.len() - 1;
         if format.arguments() != given {
             let word = if given < format.arguments() {

@@ -161,7 +161,7 @@ pub fn action(kind: ActionKind, args: &[Type]) -> Action {
 
 /// A `printf` without arguments.
 pub fn print(text: &str) -> Action {
-    let format = format::parse(text.as_bytes()).expect("a plain text");
+    let format = format::parse(text.as_bytes());
     action(ActionKind::Printf(format), &[])
 }
 
