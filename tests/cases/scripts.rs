@@ -27,7 +27,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 28] = files![
+const FILES: [(&str, &str); 29] = files![
     "aggregations",
     "builtins",
     "command_line",
@@ -51,6 +51,7 @@ const FILES: [(&str, &str); 28] = files![
     "probes",
     "ready",
     "strings",
+    "subprograms",
     "tuples",
     "types",
     "unsafe",

@@ -28,6 +28,7 @@ pub mod probe;
 pub mod program;
 mod read;
 pub mod source;
+mod subprograms;
 pub mod types;
 
 pub use compile::{Compiled, Input, Stage, compile, compile_showing};

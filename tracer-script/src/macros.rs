@@ -30,6 +30,9 @@ pub fn expand(script: &mut Script, diagnostics: &mut Diagnostics) {
         }
         expander.block(&mut probe.body, 0);
     }
+    for function in &mut script.functions {
+        expander.block(&mut function.body, 0);
+    }
     script.exprs = expander.next_id;
     script.macros = macros;
 }

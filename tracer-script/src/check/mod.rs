@@ -13,6 +13,7 @@ mod expr;
 mod member;
 mod operator;
 mod stmt;
+mod subprogram;
 mod value;
 
 use std::{
@@ -26,6 +27,7 @@ use crate::{
     diagnostic::{Diagnostics, Span},
     facts::Facts,
     probe::Target,
+    subprograms,
     types::Type,
 };
 
@@ -78,6 +80,15 @@ pub struct Variable {
     pub in_memory: bool,
 }
 
+/// What a subprogram takes and returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prototype {
+    /// Types of its parameters.
+    pub params: Vec<Type>,
+    /// The type of its value; [`Type::Void`] for none.
+    pub returns: Type,
+}
+
 /// What was found out about one unit.
 #[derive(Clone, Debug, Default)]
 pub struct Checked {
@@ -89,6 +100,8 @@ pub struct Checked {
     pub bindings: HashMap<ExprId, usize>,
     /// The variables.
     pub variables: Vec<Variable>,
+    /// The subprograms that it calls, by name.
+    pub functions: HashMap<String, Prototype>,
     /// Variables that are made in a block and used behind it: they belong to the whole probe, and are zero at
     /// first. So it was before bpftrace 0.22.
     pub hoisted: Vec<String>,
@@ -159,6 +172,7 @@ pub fn check(
                 next_variable: 0,
                 depth: 0,
                 loops: 0,
+                returns: None,
                 restart: false,
             };
             checker.unit();
@@ -186,7 +200,7 @@ pub fn check(
         if told.has_errors() {
             break;
         }
-        if let Some((name, span)) = untyped(&script.probes[unit.probe], result) {
+        if let Some((name, span)) = untyped(script, &script.probes[unit.probe], result) {
             told.error(span, format!("Undefined or undeclared variable: {name}"));
         }
     }
@@ -201,13 +215,15 @@ pub fn check(
 }
 
 /// A variable that is used, and never given anything that has a type.
-fn untyped(probe: &Probe, checked: &Checked) -> Option<(String, Span)> {
+fn untyped(script: &Script, probe: &Probe, checked: &Checked) -> Option<(String, Span)> {
     let unknown = |variable: &Variable| variable.kind == Type::Unknown;
     if !checked.variables.iter().any(unknown) {
         return None;
     }
     let mut found = None;
-    let mut body = probe.body.clone();
+    let functions = subprograms::reached(script, probe).into_iter();
+    let bodies = functions.flat_map(|function| function.body.clone());
+    let mut body: Vec<_> = probe.body.iter().cloned().chain(bodies).collect();
     visit::stmts(&mut body, &mut |expr| {
         let variable = checked.bindings.get(&expr.id);
         if let ExprKind::Var(name) = &expr.kind
@@ -321,6 +337,8 @@ pub(crate) struct Checker<'a> {
     depth: u32,
     /// Loops of any kind around.
     loops: u32,
+    /// What the subprogram returns that is gone through.
+    returns: Option<Type>,
     /// Something was found that the whole unit must be gone through again for.
     restart: bool,
 }
@@ -331,6 +349,10 @@ impl Checker<'_> {
         self.result
             .types
             .resize(self.script.exprs as usize, Type::Unknown);
+        let functions = subprograms::reached(self.script, probe);
+        for function in &functions {
+            self.prototype(function);
+        }
         self.scopes.push(HashMap::new());
         for name in self.result.hoisted.clone() {
             self.declare(&name, Type::Unknown);
@@ -341,6 +363,9 @@ impl Checker<'_> {
         }
         self.stmts(&probe.body);
         self.scopes.pop();
+        for function in functions {
+            self.subprogram(function);
+        }
     }
 
     fn target(&self) -> &Target {
@@ -380,6 +405,9 @@ impl Checker<'_> {
     /// whole probe's.
     fn used_variable(&mut self, name: &str, span: Span) -> Option<usize> {
         let found = self.find_variable(name);
+        if self.returns.is_some() {
+            return found;
+        }
         let was_made = self
             .result
             .variables

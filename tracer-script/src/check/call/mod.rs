@@ -23,6 +23,9 @@ impl Checker<'_> {
         if call.args.is_empty() && builtins::is_value(&call.name) {
             return self.value(expr, &call.name);
         }
+        if let Some(prototype) = self.result.functions.get(&call.name).cloned() {
+            return self.subprogram_call(expr, call, &prototype);
+        }
         let Some(function) = builtins::find(&call.name) else {
             call.args.iter().for_each(|arg| {
                 self.expr(arg);
@@ -52,17 +55,6 @@ impl Checker<'_> {
     }
 
     fn unknown_function(&mut self, call: &Call) -> Type {
-        if self
-            .script
-            .functions
-            .iter()
-            .any(|function| function.name == call.name)
-        {
-            return self.error(
-                call.name_span,
-                format!("Calls of subprograms are not supported: '{}'", call.name),
-            );
-        }
         let near = nearest(
             &call.name,
             builtins::FUNCTIONS.iter().map(|function| function.name),
