@@ -27,7 +27,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 29] = files![
+const FILES: &[(&str, &str)] = &files![
     "aggregations",
     "builtins",
     "command_line",
@@ -50,12 +50,14 @@ const FILES: [(&str, &str); 29] = files![
     "printf",
     "probes",
     "ready",
+    "series",
     "strings",
     "subprograms",
     "tuples",
     "types",
     "unsafe",
     "uprobes",
+    "usdt",
     "variables",
 ];
 

@@ -97,6 +97,7 @@ fn passes(
     let config = config::read(&script.config, input.environment, input.facts, diagnostics);
     macros::expand(&mut script, diagnostics);
     subprograms::check(&script, diagnostics);
+    config::put_in(&mut script, &config);
     show(Stage::Tree, &|| format!("{script:#?}"));
     if diagnostics.has_errors() {
         return None;

@@ -131,6 +131,16 @@ impl Diagnostics {
         self.list.clear();
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Forgets all but the first so many.
+    pub(crate) fn forget_beyond(&mut self, count: usize) {
+        self.list.truncate(count);
+    }
+
     /// Where nothing was said.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()

@@ -21,6 +21,7 @@ mod limits;
 mod literal;
 mod lower;
 pub mod macros;
+pub mod marker;
 pub mod parse;
 mod plan;
 mod preprocess;

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     ast::{Expr, ExprKind, Probe, Script, Stmt, StmtKind, visit},
+    builtins,
     check::{Params, Unit},
     config::{Config, MissingProbes},
     diagnostic::Diagnostics,
@@ -38,6 +39,8 @@ pub(crate) struct Plan {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Uses {
     args: bool,
+    /// `arg0`…
+    numbered: bool,
     retval: bool,
     place: bool,
     context: bool,
@@ -59,6 +62,7 @@ impl Uses {
                 "retval" => uses.retval = true,
                 "probe" => uses.place = true,
                 "ctx" | "reg" => uses.context = true,
+                name if builtins::argument_number(name).is_some() => uses.numbered = true,
                 _ => {}
             }
             true
@@ -71,6 +75,11 @@ impl Uses {
             visit::stmts(&mut function.body.clone(), &mut look);
         }
         uses
+    }
+
+    /// True where a program finds what it uses of both places alike.
+    fn are_alike(self, one: &Target, other: &Target) -> bool {
+        !self.numbered || one.arguments == other.arguments
     }
 }
 
@@ -112,6 +121,20 @@ pub(crate) fn plan(
             "raise it by the config variable max_probes, or match fewer",
         );
     }
+    let programs = planner.plan.programs.len() as u64;
+    if programs > config.max_bpf_progs
+        && let Some(last) = script.probes.last()
+    {
+        diagnostics.error_hint(
+            last.span,
+            format!(
+                "Your program is trying to generate {programs} BPF programs, which exceeds the \
+                 current limit of {}",
+                config.max_bpf_progs
+            ),
+            "raise it by the config variable max_bpf_progs",
+        );
+    }
     planner.plan
 }
 
@@ -150,7 +173,10 @@ impl Planner<'_> {
         let wide = targets.len() > SYSCALL_PROGRAMS;
         for target in targets {
             let way = self.way(&target, uses, wide);
-            match groups.iter_mut().find(|(other, _)| *other == way) {
+            let fits = |(other, group): &&mut (Way, Vec<Target>)| {
+                *other == way && uses.are_alike(&group[0], &target)
+            };
+            match groups.iter_mut().find(fits) {
                 Some((_, group)) if !self.stands_alone(way, uses) => group.push(target),
                 _ => groups.push((way, vec![target])),
             }

@@ -27,6 +27,16 @@ pub enum StackMode {
 }
 
 impl StackMode {
+    /// Its name in scripts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bpftrace => "bpftrace",
+            Self::Perf => "perf",
+            Self::Raw => "raw",
+            Self::BuildId => "build_id",
+        }
+    }
+
     /// By its name in scripts.
     pub fn by_name(name: &str) -> Option<Self> {
         Some(match name {

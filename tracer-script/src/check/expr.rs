@@ -69,11 +69,12 @@ impl Checker<'_> {
             ExprKind::Ternary(condition, then, other) => {
                 let kind = self.expr(condition);
                 self.condition(&kind, condition.span, "ternary");
+                let holds = self.truth_of(condition);
                 let first = match then {
-                    Some(then) => self.expr(then),
+                    Some(then) => self.branch(holds, |checker| checker.expr(then)),
                     None => kind,
                 };
-                let second = self.expr(other);
+                let second = self.branch(holds.map(|holds| !holds), |checker| checker.expr(other));
                 let literals = (
                     then.as_ref().is_some_and(|then| self.is_literal(then)),
                     self.is_literal(other),
@@ -83,12 +84,15 @@ impl Checker<'_> {
             ExprKind::If(condition, then, other) => {
                 let kind = self.expr(condition);
                 self.condition(&kind, condition.span, "if");
-                let first = self.expr(then);
+                let holds = self.truth_of(condition);
+                let first = self.branch(holds, |checker| checker.expr(then));
                 let second = match other {
-                    Some(other) => self.expr(other),
+                    Some(other) => {
+                        self.branch(holds.map(|holds| !holds), |checker| checker.expr(other))
+                    }
                     None => Type::Void,
                 };
-                self.branches(expr.span, first, second, (false, false))
+                self.choice(expr.span, holds, first, second, (false, false))
             }
             ExprKind::Call(call) => self.call(expr, call),
             ExprKind::Cast(name, operand) => self.cast(expr, name, operand),
@@ -170,6 +174,22 @@ impl Checker<'_> {
                 }
             }
             other => other.clone(),
+        }
+    }
+
+    /// The type of a choice: that of both sides, or where it is known which one is taken, of that.
+    fn choice(
+        &mut self,
+        span: Span,
+        holds: Option<bool>,
+        first: Type,
+        second: Type,
+        literals: (bool, bool),
+    ) -> Type {
+        match (holds, self.unify(&first, &second, literals.0, literals.1)) {
+            (Some(true), None) => first,
+            (Some(false), None) => second,
+            _ => self.branches(span, first, second, literals),
         }
     }
 

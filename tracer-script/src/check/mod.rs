@@ -134,6 +134,8 @@ pub struct Params {
     pub start_ns: u64,
     /// International atomic time less the time since boot, in nanoseconds.
     pub tai_offset_ns: u64,
+    /// The time of day since the Unix epoch less the time since boot, in nanoseconds.
+    pub epoch_offset_ns: u64,
     /// Failures of the kernel's helpers are told.
     pub report_errors: bool,
 }

@@ -81,8 +81,6 @@ const SHARED_BYTES: u32 = 24;
 /// Areas of memory for a program on each CPU where it can be interrupted by itself.
 const AREAS: u32 = 4;
 
-const TS_COMPAT: i64 = 2;
-
 impl Lower<'_, '_> {
     /// The whole program.
     pub(super) fn program(&mut self, probe: &Probe) {
@@ -374,30 +372,14 @@ impl Lower<'_, '_> {
         if enter || self.given.start.kind == ProgramKind::Tracepoint {
             return self.load(Mem::At(0, 8), 8);
         }
-        let registers = self.load(Mem::At(0, 0), 8);
-        let offset = self.register_offset("orig_ax").unwrap_or(0);
-        self.load(
-            Mem::Far(registers, offset as i32, crate::types::Space::Kernel),
-            8,
-        )
+        self.register_of_call("orig_ax")
     }
 
     /// The tracepoints of single calls are not hit by 32-bit programs, whose numbers mean other calls.
     fn leave_out_compat(&mut self) {
-        let Some(offset) = self.member_path("struct task_struct", &["thread_info", "status"])
-        else {
+        let Some(compat) = self.compat() else {
             return;
         };
-        let task = self.once(super::Known::Task, Helper::GetCurrentTask);
-        let place = Mem::Far(task, offset as i32, crate::types::Space::Kernel);
-        let status = self.load(place, 4);
-        let compat = self.reg();
-        self.op(Op::Alu(
-            Alu::And,
-            compat,
-            Operand::Reg(status),
-            Operand::Imm(TS_COMPAT),
-        ));
         let (exit, go_on) = (self.entry.unwanted, self.block());
         self.branch(Cond::Eq, Operand::Reg(compat), Operand::Imm(0), go_on, exit);
         self.go_on_at(go_on);

@@ -24,11 +24,17 @@ impl Lower<'_, '_> {
 
     fn stmt(&mut self, statement: &Stmt) {
         match &statement.kind {
-            StmtKind::Expr(expr) => self.temporarily(|lower| lower.for_effect(expr)),
+            StmtKind::Expr(expr) => match &expr.kind {
+                ExprKind::Call(call) if call.name == "delete" => self.delete_statement(call),
+                _ => self.temporarily(|lower| lower.for_effect(expr)),
+            },
             StmtKind::Discard(expr) => self.temporarily(|lower| lower.for_effect(expr)),
             StmtKind::Assign(target, operator, value) => self.assign(target, *operator, value),
             StmtKind::Let(_, _, value, id) => self.declare(*id, value.as_ref()),
             StmtKind::If(condition, then, other) => {
+                if let Some(holds) = self.known_truth(condition) {
+                    return self.aside(|lower| lower.stmts(if holds { then } else { other }));
+                }
                 let (yes, no, done) = (self.block(), self.block(), self.block());
                 self.temporarily(|lower| lower.truth(condition, yes, no));
                 for (block, body) in [(yes, then), (no, other)] {

@@ -268,6 +268,7 @@ impl Lower<'_, '_> {
         }
         let to = self.reg();
         self.op(Op::CallFunction(to, callee.number, words));
+        self.forget_values(None);
         if callee.leaves {
             self.go_on_unless_left();
         }

@@ -162,9 +162,9 @@ fn unrolled() {
         "BEGIN { $x = (int64)pid; unroll(3) { $x = $x * 3; } @ = $x; }",
         expect![[r#"
             begin_0
-                0: call 14
+                0: call 158
                 1: r1 = r0
-                2: r1 >>= 32
+                2: r1 = *(u32 *)(r1 +52)
                 3: r2 = r1
                 4: r2 *= 3
                 5: r1 = r2

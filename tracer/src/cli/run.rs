@@ -133,7 +133,7 @@ pub struct Options {
 pub fn run(options: Options) -> anyhow::Result<u8> {
     if options.list {
         let pattern = options.words.first().map(String::as_str);
-        return script::list(pattern, options.verbose > 0).map(|()| 0);
+        return script::list(pattern, options.verbose > 0, options.pid).map(|()| 0);
     }
     if options.execute.is_none() && options.words.is_empty() {
         wrong_usage("there is no script: give a FILE, - for standard input, or -e PROGRAM");

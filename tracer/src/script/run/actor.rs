@@ -21,6 +21,15 @@ use crate::script::{output::Face, session::Session};
 /// Bytes of a record before its arguments: the action's number, and as many of nothing.
 const HEAD_BYTES: usize = 8;
 
+/// Which messages are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Those of helpers that fail.
+    pub helper_errors: bool,
+    /// Those of `warnf`.
+    pub warnings: bool,
+}
+
 /// Does what records ask for.
 pub struct Actor {
     /// The script.
@@ -29,7 +38,7 @@ pub struct Actor {
     pub session: Session,
     /// What it prints to.
     pub face: Box<dyn Face>,
-    helper_errors: bool,
+    wanted: Wanted,
     pub(super) told: Told,
     status: u8,
     exiting: bool,
@@ -37,17 +46,12 @@ pub struct Actor {
 
 impl Actor {
     /// With nothing done yet.
-    pub fn new(
-        image: Rc<Image>,
-        session: Session,
-        face: Box<dyn Face>,
-        helper_errors: bool,
-    ) -> Self {
+    pub fn new(image: Rc<Image>, session: Session, face: Box<dyn Face>, wanted: Wanted) -> Self {
         Self {
             image,
             session,
             face,
-            helper_errors,
+            wanted,
             told: Told::default(),
             status: 0,
             exiting: false,
@@ -100,14 +104,18 @@ impl Actor {
         match &action.kind {
             ActionKind::Printf(_)
             | ActionKind::Errorf(_)
-            | ActionKind::Warnf(_)
             | ActionKind::Cat(_)
             | ActionKind::PrintValue
             | ActionKind::Time(_)
             | ActionKind::Join(_) => self.face.record(action, args)?,
+            ActionKind::Warnf(_) => {
+                if self.wanted.warnings {
+                    self.face.record(action, args)?;
+                }
+            }
             ActionKind::Process => self.face.process(first_word(args) as u32),
             ActionKind::HelperError(_) => {
-                if self.helper_errors {
+                if self.wanted.helper_errors {
                     self.face.record(action, args)?;
                 }
             }

@@ -14,7 +14,11 @@ use tokio::{
 };
 use tracer_script::{probe::AttachKind, program::Image};
 
-use super::{Flush, Options, actor::Actor, timer::Timers};
+use super::{
+    Flush, Options,
+    actor::{Actor, Wanted},
+    timer::Timers,
+};
 use crate::{
     engine::{
         every,
@@ -62,8 +66,12 @@ impl Run {
             true => None,
             false => Some(signal(SignalKind::user_defined1())?),
         };
+        let wanted = Wanted {
+            helper_errors: options.helper_errors,
+            warnings: !options.no_warnings,
+        };
         Ok(Self {
-            actor: Actor::new(image, session, face, options.helper_errors),
+            actor: Actor::new(image, session, face, wanted),
             records,
             timers: Timers::default(),
             user_signal,

@@ -182,6 +182,8 @@ fn prepare(options: &Options) -> anyhow::Result<(Options, Option<Held>)> {
     options.params.start_ns = sys::clock_ns(libc::CLOCK_BOOTTIME);
     let tai_ns = sys::clock_ns(libc::CLOCK_TAI);
     options.params.tai_offset_ns = tai_ns.wrapping_sub(options.params.start_ns);
+    let epoch_ns = sys::clock_ns(libc::CLOCK_REALTIME);
+    options.params.epoch_offset_ns = epoch_ns.wrapping_sub(options.params.start_ns);
     Ok((options, command))
 }
 
