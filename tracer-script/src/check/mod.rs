@@ -22,7 +22,7 @@ use std::{
 };
 
 use crate::{
-    ast::{ExprId, ExprKind, Probe, Script, visit},
+    ast::{Expr, ExprId, ExprKind, Probe, Script, visit},
     config::Config,
     diagnostic::{Diagnostics, Span},
     facts::Facts,
@@ -31,6 +31,7 @@ use crate::{
     types::Type,
 };
 
+pub(crate) use call::CPU_OFFSETS;
 pub(crate) use constant::{fold, truncate};
 pub use env::Env;
 
@@ -158,7 +159,7 @@ pub fn check(
         told.clear();
         let before = snapshot(&maps, &checked);
         let mut restarts = false;
-        declare_maps(script, &mut maps, &mut told);
+        declare_maps(script, params, (&env, facts), &mut maps, &mut told);
         for (unit, result) in units.iter().zip(&mut checked) {
             let mut checker = Checker {
                 script,
@@ -259,6 +260,8 @@ fn snapshot(maps: &BTreeMap<String, MapInfo>, units: &[Checked]) -> Snapshot {
 
 fn declare_maps(
     script: &Script,
+    params: &Params,
+    (env, facts): (&Env, &dyn Facts),
     maps: &mut BTreeMap<String, MapInfo>,
     diagnostics: &mut Diagnostics,
 ) {
@@ -279,12 +282,12 @@ fn declare_maps(
             continue;
         }
         let entries = match declaration.args.as_slice() {
-            [one] => match crate::check::env::literal(one) {
+            [one] => match entries(one, params, env, facts) {
                 Some(value @ 1..=67_108_864) => value as u64,
                 _ => {
                     diagnostics.error(
                         one.span,
-                        "the number of entries of a map is a literal from 1 to 67108864",
+                        "the number of entries of a map is a constant from 1 to 67108864",
                     );
                     continue;
                 }
@@ -304,6 +307,17 @@ fn declare_maps(
             .entry(declaration.name.clone())
             .or_insert_with(|| MapInfo::new(declaration.span));
         info.declared = Some((declaration.kind.clone(), entries));
+    }
+}
+
+/// A number that is known beforehand.
+fn entries(expr: &Expr, params: &Params, env: &Env, facts: &dyn Facts) -> Option<i64> {
+    match &expr.kind {
+        ExprKind::Positional(index) => {
+            let given = params.positional.get(*index as usize - 1)?;
+            constant::parse_number(given)
+        }
+        _ => env.evaluate(expr, facts),
     }
 }
 

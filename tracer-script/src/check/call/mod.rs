@@ -10,6 +10,8 @@ mod output;
 mod process;
 mod text;
 
+pub(crate) use address::CPU_OFFSETS;
+
 use super::Checker;
 use crate::{
     ast::{Call, Expr},
