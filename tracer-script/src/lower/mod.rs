@@ -226,6 +226,15 @@ impl Lower<'_, '_> {
     fn call(&mut self, helper: Helper, args: Vec<Arg>) -> Reg {
         let to = self.reg();
         self.op(Op::Call(Some(to), helper, args));
+        // These are called straight, and return an int before Linux 6.4: the upper half means nothing.
+        if matches!(helper, Helper::MapUpdateElem | Helper::MapDeleteElem) {
+            self.op(Op::Extend {
+                to,
+                from: to,
+                bytes: 4,
+                signed: true,
+            });
+        }
         to
     }
 

@@ -488,7 +488,7 @@ fn a_stack_is_without_the_frames_of_the_program() {
                10: r2 += -32
                11: call 1
                12: r7 = r0
-               13: if r7 == 0 goto +104
+               13: if r7 == 0 goto +106
                14: r8 = 0
                15: r1 = r7
                16: r1 += 32
@@ -499,7 +499,7 @@ fn a_stack_is_without_the_frames_of_the_program() {
                21: call 67
                22: r1 = r0
                23: r1 s>>= 3
-               24: if r1 s<= 0 goto +52
+               24: if r1 s<= 0 goto +54
                25: *(u64 *)(r7 +24) = r1
                26: r2 = r7
                27: r2 += 32
@@ -527,7 +527,7 @@ fn a_stack_is_without_the_frames_of_the_program() {
                51: r2 += -32
                52: call 1
                53: r1 = r0
-               54: if r1 != 0 goto +22
+               54: if r1 != 0 goto +24
                55: r1 = r7
                56: r1 += 24
                57: r3 = r1
@@ -537,55 +537,57 @@ fn a_stack_is_without_the_frames_of_the_program() {
                62: r4 = 1
                63: call 2
                64: r1 = r0
-               65: if r1 == 0 goto +11
-               66: if r1 == -17 goto +10
-               67: *(u32 *)(r10 -40) = 2
-               68: r1 = map 2
-               70: r2 = r10
-               71: r2 += -40
-               72: call 1
-               73: r1 = r0
-               74: if r1 == 0 goto +2
-               75: r0 = 1
-               76: lock *(u64 *)(r1 +0) op 0x0 r0
-               77: *(u64 *)(r10 -56) = r8
-               78: *(u64 *)(r10 -48) = 0
-               79: r1 = map 0
-               81: r2 = r10
-               82: r2 += -56
-               83: call 1
-               84: r1 = r0
-               85: r6 = r1
-               86: if r6 != 0 goto +17
-               87: r1 = map 0
-               89: r2 = r10
-               90: r2 += -56
-               91: r3 = value of map 4 + 0
-               93: r4 = 1
-               94: call 2
-               95: r1 = r0
-               96: r1 = map 0
-               98: r2 = r10
-               99: r2 += -56
-              100: call 1
-              101: r1 = r0
-              102: r6 = r1
-              103: if r6 == 0 goto +2
-              104: *(u64 *)(r6 +0) = 1
-              105: goto +10
-              106: *(u32 *)(r10 -40) = 3
-              107: r1 = map 2
-              109: r2 = r10
-              110: r2 += -40
-              111: call 1
-              112: r1 = r0
-              113: if r1 == 0 goto +2
-              114: r0 = 1
-              115: lock *(u64 *)(r1 +0) op 0x0 r0
-              116: r0 = 0
-              117: exit
+               65: r1 <<= 32
+               66: r1 s>>= 32
+               67: if r1 == 0 goto +11
+               68: if r1 == -17 goto +10
+               69: *(u32 *)(r10 -40) = 2
+               70: r1 = map 2
+               72: r2 = r10
+               73: r2 += -40
+               74: call 1
+               75: r1 = r0
+               76: if r1 == 0 goto +2
+               77: r0 = 1
+               78: lock *(u64 *)(r1 +0) op 0x0 r0
+               79: *(u64 *)(r10 -56) = r8
+               80: *(u64 *)(r10 -48) = 0
+               81: r1 = map 0
+               83: r2 = r10
+               84: r2 += -56
+               85: call 1
+               86: r1 = r0
+               87: r6 = r1
+               88: if r6 != 0 goto +17
+               89: r1 = map 0
+               91: r2 = r10
+               92: r2 += -56
+               93: r3 = value of map 4 + 0
+               95: r4 = 1
+               96: call 2
+               97: r1 = r0
+               98: r1 = map 0
+              100: r2 = r10
+              101: r2 += -56
+              102: call 1
+              103: r1 = r0
+              104: r6 = r1
+              105: if r6 == 0 goto +2
+              106: *(u64 *)(r6 +0) = 1
+              107: goto +10
+              108: *(u32 *)(r10 -40) = 3
+              109: r1 = map 2
+              111: r2 = r10
+              112: r2 += -40
+              113: call 1
+              114: r1 = r0
+              115: if r1 == 0 goto +2
+              116: r0 = 1
+              117: lock *(u64 *)(r1 +0) op 0x0 r0
               118: r0 = 0
               119: exit
+              120: r0 = 0
+              121: exit
         "#]],
     );
 }

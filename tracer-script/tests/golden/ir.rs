@@ -82,6 +82,7 @@ fn a_count_with_a_key_looks_it_up() {
                 jump b1
             b6:
                 %5 = MapUpdateElem(map0, &slot1+0, &map4+0, 1)
+                %5 = sign extend %5 from 4
                 %6 = MapLookupElem(map0, &slot1+0)
                 %3 = %6
                 if Ne %3, 0 then b8 else b7
@@ -126,6 +127,7 @@ fn start_times_are_put_and_deleted() {
                 store 8 [slot1+0], %4
                 store 8 [slot2+0], %2
                 %5 = MapUpdateElem(map0, &slot1+0, &slot2+0, 0)
+                %5 = sign extend %5 from 4
                 if Ne %5, 0 then b6 else b7
             b5:
                 jump b1
@@ -155,6 +157,7 @@ fn start_times_are_put_and_deleted() {
                 %2 = load 4 [%1+48]
                 store 8 [slot1+0], %2
                 %3 = MapDeleteElem(map0, &slot1+0)
+                %3 = sign extend %3 from 4
                 jump b1
         "#]],
     );
