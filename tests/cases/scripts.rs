@@ -52,6 +52,7 @@ const FILES: &[(&str, &str)] = &files![
     "ready",
     "series",
     "strings",
+    "subprograms",
     "tuples",
     "types",
     "unsafe",

@@ -30,6 +30,7 @@ pub mod probe;
 pub mod program;
 mod read;
 pub mod source;
+mod subprograms;
 pub mod types;
 mod uses;
 

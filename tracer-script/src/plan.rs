@@ -12,6 +12,7 @@ use crate::{
     lower::{Number, Start, SyscallDispatch},
     probe::{AttachKind, Target},
     program::ProgramKind,
+    subprograms,
     uses::Uses,
 };
 
@@ -56,7 +57,7 @@ pub(crate) fn plan(
     };
     for (index, probe) in script.probes.iter().enumerate() {
         let targets = planner.expand(probe, config, &options, diagnostics);
-        let uses = Uses::of(probe);
+        let uses = Uses::of(script, probe);
         planner.probe(index, uses, targets);
     }
     let count = planner.plan.probe_names.len() as u64;
@@ -399,6 +400,9 @@ fn calls(script: &Script, visit: &mut dyn FnMut(&crate::ast::Call)) {
         }
         visit::stmts(&mut probe.body.clone(), &mut enter);
     }
+    for function in &script.functions {
+        visit::stmts(&mut function.body.clone(), &mut enter);
+    }
 }
 
 /// Maps that the script deletes entries of.
@@ -432,8 +436,11 @@ pub(crate) fn writers(script: &Script, plan: &Plan) -> HashMap<String, u32> {
     let mut writers: HashMap<String, u32> = HashMap::new();
     for planned in &plan.programs {
         let mut written = HashSet::new();
-        let mut body = script.probes[planned.unit.probe].body.clone();
-        written_maps(&mut body, &mut written);
+        let probe = &script.probes[planned.unit.probe];
+        written_maps(&mut probe.body.clone(), &mut written);
+        for function in subprograms::reached(script, probe) {
+            written_maps(&mut function.body.clone(), &mut written);
+        }
         let programs = match planned.kind {
             ProgramKind::Fentry { .. } => planned.unit.targets.len() as u32,
             _ => 1,

@@ -1,9 +1,10 @@
 //! What the body of a probe uses of the place that it runs at.
 
 use crate::{
-    ast::{Expr, ExprKind, Probe, visit},
+    ast::{Expr, ExprKind, Probe, Script, visit},
     builtins,
     probe::Target,
+    subprograms,
 };
 
 /// Fields that the events of all system calls have, at the same offsets: the number, and at the return the result.
@@ -23,7 +24,8 @@ pub(crate) struct Uses {
 }
 
 impl Uses {
-    pub(crate) fn of(probe: &Probe) -> Self {
+    /// What a probe and all that it calls uses.
+    pub(crate) fn of(script: &Script, probe: &Probe) -> Self {
         let mut uses = Self::default();
         let mut probe = probe.clone();
         let mut look = |expr: &mut Expr| {
@@ -51,6 +53,9 @@ impl Uses {
             visit::expr(predicate, &mut look);
         }
         visit::stmts(&mut probe.body, &mut look);
+        for function in subprograms::reached(script, &probe) {
+            visit::stmts(&mut function.body.clone(), &mut look);
+        }
         uses
     }
 

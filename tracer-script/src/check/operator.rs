@@ -121,6 +121,13 @@ impl Checker<'_> {
                 None => {}
             }
         }
+        if let (BinaryOp::Eq | BinaryOp::Ne, Type::Str(_), Type::Str(_)) =
+            (operator, &left_kind, &right_kind)
+            && let (Some(a), Some(b)) = (self.known_string(left), self.known_string(right))
+        {
+            let holds = (a == b) == (operator == BinaryOp::Eq);
+            self.set_constant(expr.id, i64::from(holds));
+        }
         kind
     }
 

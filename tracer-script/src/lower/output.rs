@@ -222,7 +222,7 @@ impl Lower<'_, '_> {
         };
         let words = super::piece::Piece::Words(vec![status]);
         self.send_pieces(ActionKind::Exit, vec![INT], vec![(words, 8)]);
-        self.leave();
+        self.leave_program();
     }
 
     /// `time`
@@ -283,7 +283,7 @@ impl Lower<'_, '_> {
             lower.send(ActionKind::Errorf(format), &[]);
             let words = super::piece::Piece::Words(vec![Operand::Imm(1)]);
             lower.send_pieces(ActionKind::Exit, vec![INT], vec![(words, 8)]);
-            lower.leave();
+            lower.leave_program();
         });
         self.go_on_at(holds);
     }

@@ -188,22 +188,54 @@ fn stmt(loops: usize, depth: usize) -> BoxedStrategy<Stmt> {
     .boxed()
 }
 
+/// The parameters of subprograms: one more than calls have registers for.
+const PARAMS: &str = "$v0: int64, $v1: int64, $v2: int64, $v3: int64, $word: string[8]";
+
+/// The script that a body stands for, as a subprogram.
+pub fn script_with_subprogram(body: &[Stmt]) -> String {
+    let mut out = format!("fn body({PARAMS}): int64 {{\n");
+    write_inside(body, &mut out);
+    out.push_str("return (int64)$v3;\n}\n");
+    // Whatever comes back, it is of no account.
+    out.push_str("kprobe:vfs_read { _ = body(arg0, arg1, arg2, arg3, \"word\"); }\n");
+    out.replace("return;", "return 5;")
+}
+
+/// A script whose `@m[1]` is an expression that a subprogram gives, `@m[2]` another that a second one gives.
+pub fn script_of_values(first: &Expr, second: &Expr) -> String {
+    let (first, second) = (first.text(), second.text());
+    format!(
+        "fn first({PARAMS}): int64 {{ return {first}; }}
+        fn second({PARAMS}): int64 {{ let $unused = first(1, 2, 3, 4, $word); return {second}; }}
+        kprobe:vfs_read {{
+            @m[0] = (int64)arg0;
+            @m[1] = first(arg0, arg1, arg2, arg3, \"a\");
+            @m[2] = second(arg0, arg1, arg2, arg3, \"b\");
+        }}"
+    )
+}
+
 /// The script that a body stands for.
 pub fn script(body: &[Stmt]) -> String {
     let mut out = "kprobe:vfs_read {\n".to_owned();
     for var in 0..ARGS {
         out.push_str(&format!("$v{var} = (int64)arg{var};\n"));
     }
+    write_inside(body, &mut out);
+    out.push_str("}\n");
+    out
+}
+
+/// The body, and what is seen of it.
+fn write_inside(body: &[Stmt], out: &mut String) {
     for round in 0..DEPTH {
         out.push_str(&format!("$i{round} = (int64)0;\n"));
     }
     out.push_str("@m[0] = (int64)arg0;\n@t[tid] = (int64)arg1;\n");
-    write_body(body, 0, &mut out);
+    write_body(body, 0, out);
     for var in 0..ARGS {
         out.push_str(&format!("@o[{var}] = $v{var};\n"));
     }
-    out.push_str("}\n");
-    out
 }
 
 fn write_body(body: &[Stmt], loops: usize, out: &mut String) {
@@ -264,6 +296,11 @@ fn write_stmt(stmt: &Stmt, loops: usize, out: &mut String) {
 }
 
 impl Expr {
+    /// Whether it asks for an entry of the map.
+    pub fn reads_maps(&self) -> bool {
+        self.text().contains('@')
+    }
+
     fn text(&self) -> String {
         match self {
             Self::Literal(value) => format!("((int64){value})"),

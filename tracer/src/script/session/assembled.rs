@@ -59,6 +59,9 @@ impl Facts for NoFacts {
     fn tracepoint(&self, _: &str, name: &str) -> Result<Rc<Vec<EventField>>, String> {
         Err(format!("there is no tracepoint {name}"))
     }
+    fn kernel_variable(&self, _: &str) -> Option<Type> {
+        None
+    }
     fn kernel_symbol(&self, _: &str) -> Option<u64> {
         None
     }
