@@ -50,6 +50,8 @@ pub enum Need {
     Fentry,
     /// Linux of this version, or later.
     Kernel(u32, u32),
+    /// The addresses of the kernel's variables: `CONFIG_KALLSYMS_ALL`.
+    Variables,
     /// bpftrace, to compare with.
     Peer,
 }
@@ -84,6 +86,10 @@ impl Need {
                 release() >= (*major, *minor),
                 &format!("this kernel is older than {major}.{minor}"),
             ),
+            Need::Variables => unless(
+                has_variables(),
+                "this kernel hides its variables' addresses",
+            ),
             Need::Peer => unless(has_peer(), "bpftrace 0.17 is not installed"),
         }
     }
@@ -113,6 +119,11 @@ fn has_pmu() -> bool {
 
 fn has_breakpoints() -> bool {
     Path::new("/sys/bus/event_source/devices/breakpoint").exists()
+}
+
+fn has_variables() -> bool {
+    let symbols = std::fs::read_to_string("/proc/kallsyms");
+    symbols.is_ok_and(|symbols| symbols.lines().any(|line| line.ends_with(" runqueues")))
 }
 
 fn has_peer() -> bool {

@@ -54,6 +54,7 @@ const FILES: &[(&str, &str)] = &files![
     "ready",
     "series",
     "strings",
+    "subprograms",
     "tuples",
     "types",
     "unsafe",

@@ -17,6 +17,7 @@ use crate::{
     program::{Enumeration, Image, Map, MapRole, Program},
     read,
     source::Sources,
+    subprograms,
     types::Type,
 };
 
@@ -95,6 +96,7 @@ fn passes(
 ) -> Option<Image> {
     let config = config::read(&script.config, input.environment, input.facts, diagnostics);
     macros::expand(&mut script, diagnostics);
+    subprograms::check(&script, diagnostics);
     config::put_in(&mut script, &config);
     show(Stage::Tree, &|| format!("{script:#?}"));
     if diagnostics.has_errors() {

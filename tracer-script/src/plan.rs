@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     ast::{Expr, ExprKind, Probe, Script, Stmt, StmtKind, visit},
-    builtins,
     check::{Params, Unit},
     config::{Config, MissingProbes},
     diagnostic::Diagnostics,
@@ -13,6 +12,8 @@ use crate::{
     lower::{Number, Start, SyscallDispatch},
     probe::{AttachKind, Target},
     program::ProgramKind,
+    subprograms,
+    uses::Uses,
 };
 
 /// A unit and how its program starts.
@@ -32,50 +33,6 @@ pub(crate) struct Plan {
     pub(crate) probe_names: Vec<String>,
     /// Areas of memory of all programs together.
     pub(crate) areas: u32,
-}
-
-/// What the body of a probe uses of the place that it runs at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Uses {
-    args: bool,
-    /// `arg0`…
-    numbered: bool,
-    retval: bool,
-    place: bool,
-    context: bool,
-}
-
-impl Uses {
-    fn of(probe: &Probe) -> Self {
-        let mut uses = Self::default();
-        let mut probe = probe.clone();
-        let mut look = |expr: &mut Expr| {
-            let name = match &expr.kind {
-                ExprKind::Ident(name) => name.as_str(),
-                ExprKind::Call(call) => call.name.as_str(),
-                _ => "",
-            };
-            match name {
-                "args" => uses.args = true,
-                "retval" => uses.retval = true,
-                "probe" => uses.place = true,
-                "ctx" | "reg" => uses.context = true,
-                name if builtins::argument_number(name).is_some() => uses.numbered = true,
-                _ => {}
-            }
-            true
-        };
-        if let Some(predicate) = &mut probe.predicate {
-            visit::expr(predicate, &mut look);
-        }
-        visit::stmts(&mut probe.body, &mut look);
-        uses
-    }
-
-    /// True where a program finds what it uses of both places alike.
-    fn are_alike(self, one: &Target, other: &Target) -> bool {
-        !self.numbered || one.arguments == other.arguments
-    }
 }
 
 /// Programs at the tracepoint of all calls, at most: each runs at every call.
@@ -101,7 +58,7 @@ pub(crate) fn plan(
     };
     for (index, probe) in script.probes.iter().enumerate() {
         let targets = planner.expand(probe, config, &options, diagnostics);
-        let uses = Uses::of(probe);
+        let uses = Uses::of(script, probe);
         planner.probe(index, uses, targets);
     }
     let count = planner.plan.probe_names.len() as u64;
@@ -150,14 +107,21 @@ impl Planner<'_> {
         diagnostics: &mut Diagnostics,
     ) -> Vec<Target> {
         let mut targets = Vec::new();
+        let mut missing = Vec::new();
         for point in &probe.points {
             match self.facts.expand(&point.parts, options) {
                 Ok(found) => targets.extend(found),
-                Err(reason) => match config.missing_probes {
-                    MissingProbes::Error => diagnostics.error(point.span, reason),
-                    MissingProbes::Warn => diagnostics.warn(point.span, reason),
-                    MissingProbes::Ignore => {}
-                },
+                Err(reason) => missing.push((point, reason)),
+            }
+        }
+        for (point, reason) in missing {
+            // What a pattern matches differs by kernel: it may be nothing, where the probe has other places.
+            let may_be_empty =
+                !targets.is_empty() && point.parts.iter().any(|part| part.contains('*'));
+            match config.missing_probes {
+                MissingProbes::Ignore => {}
+                MissingProbes::Error if !may_be_empty => diagnostics.error(point.span, reason),
+                MissingProbes::Error | MissingProbes::Warn => diagnostics.warn(point.span, reason),
             }
         }
         targets
@@ -216,7 +180,7 @@ impl Planner<'_> {
             && (raw || self.has_calls_event(enter))
         {
             let programs = self.syscall_programs.get(&enter).copied().unwrap_or(0);
-            if wide && uses.args || programs >= SYSCALL_PROGRAMS {
+            if wide && uses.own_fields || programs >= SYSCALL_PROGRAMS {
                 return Way::Tracepoint;
             }
             return Way::Syscalls { enter, raw };
@@ -255,7 +219,7 @@ impl Planner<'_> {
         match way {
             Way::OnRequest | Way::PerfEvent | Way::Iter => true,
             Way::Fentry { .. } => uses.args || uses.retval || uses.place,
-            Way::Syscalls { .. } => uses.args,
+            Way::Syscalls { .. } => uses.own_fields,
             Way::RawTracepoint => {
                 uses.args || uses.place && !self.facts.has_cookie(AttachKind::RawTracepoint)
             }
@@ -446,6 +410,9 @@ fn calls(script: &Script, visit: &mut dyn FnMut(&crate::ast::Call)) {
         }
         visit::stmts(&mut probe.body.clone(), &mut enter);
     }
+    for function in &script.functions {
+        visit::stmts(&mut function.body.clone(), &mut enter);
+    }
 }
 
 /// Maps that the script deletes entries of.
@@ -479,8 +446,11 @@ pub(crate) fn writers(script: &Script, plan: &Plan) -> HashMap<String, u32> {
     let mut writers: HashMap<String, u32> = HashMap::new();
     for planned in &plan.programs {
         let mut written = HashSet::new();
-        let mut body = script.probes[planned.unit.probe].body.clone();
-        written_maps(&mut body, &mut written);
+        let probe = &script.probes[planned.unit.probe];
+        written_maps(&mut probe.body.clone(), &mut written);
+        for function in subprograms::reached(script, probe) {
+            written_maps(&mut function.body.clone(), &mut written);
+        }
         let programs = match planned.kind {
             ProgramKind::Fentry { .. } => planned.unit.targets.len() as u32,
             _ => 1,

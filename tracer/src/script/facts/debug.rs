@@ -15,6 +15,7 @@ use tracer_script::{
     types::{Space, Type},
 };
 
+use super::Enumeration;
 use crate::kernel::dwarf::{Dwarf, Entry, Function, Kind, Member};
 
 /// Types within types are followed so deep, at most: damaged data may go in circles.
@@ -65,7 +66,7 @@ impl Binaries {
     }
 
     /// An enumeration, likewise: its type and its enumerators.
-    pub fn enumeration(&self, key: &str) -> anyhow::Result<Option<(Type, Vec<(String, i64)>)>> {
+    pub fn enumeration(&self, key: &str) -> anyhow::Result<Option<Enumeration>> {
         let key = format!("enum {key}");
         self.look_up(&key, |types, entry| {
             let kind = types.kind(Some(entry), DEPTH)?;

@@ -118,7 +118,7 @@ fn acting() -> Image {
         top: 2,
         div: 3,
     };
-    let shell = tracer_script::format::parse(b"echo out; exit 3").expect("a plain text");
+    let shell = tracer_script::format::parse(b"echo out; exit 3");
     Image {
         actions: vec![
             print("hello"),

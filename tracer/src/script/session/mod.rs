@@ -20,15 +20,16 @@ use std::{
 
 use aya::maps::{Map as AyaMap, MapData, MapError, RingBuf};
 use tracer_script::{
+    config::MissingProbes,
     probe::AttachKind,
     program::{Image, MapRole, ProgramKind},
 };
 
+use self::attach::{Attached, Links};
 use crate::{
     kernel::{map::Map, sys},
     probe::iterator::Iterator,
 };
-use attach::Links;
 
 pub use data::{Losses, Stacks};
 pub use error::ScriptError;
@@ -72,17 +73,20 @@ impl Session {
     }
 
     /// Attaches all programs that something else than user space has run. Where one fails, those before it are
-    /// detached.
-    pub fn attach(&mut self) -> Result<(), ScriptError> {
-        let mut links = Links::default();
+    /// detached; where the script allows probes to be missing, the places that were left out are told.
+    pub fn attach(&mut self) -> Result<Vec<ScriptError>, ScriptError> {
+        let mut attached = Attached {
+            may_leave_out: self.image.config.missing_probes != MissingProbes::Error,
+            ..Attached::default()
+        };
         for (program, loaded) in self.image.programs.iter().zip(&self.programs) {
-            if let Err(error) = attach::attach(program, &loaded.programs, &mut links) {
-                links.detach();
+            if let Err(error) = attach::attach(program, &loaded.programs, &mut attached) {
+                attached.links.detach();
                 return Err(error);
             }
         }
-        self.links = links;
-        Ok(())
+        self.links = attached.links;
+        Ok(attached.left_out)
     }
 
     /// Detaches all programs; maps stay, so that what they hold can be read at rest.

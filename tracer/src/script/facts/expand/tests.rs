@@ -242,7 +242,7 @@ fn functions_of_programs_are_places_in_files() {
     assert!(error(&format!("uprobe:{path}:0xfffffffffffffff0")).contains("nothing at"));
     assert!(error("uprobe:/no/such/file:f").contains("cannot find"));
     assert!(error("uprobe:/no/such*/file:f").contains("No file matches"));
-    assert!(error("uprobe:/bin/sh:cpp:f").contains("mangled"));
+    assert!(error("uprobe:/bin/sh:cpp:f").contains("no function that is called f in C++"));
 }
 
 #[test]
