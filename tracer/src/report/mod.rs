@@ -27,8 +27,10 @@ pub enum Role {
     Key,
     /// Grows only: a counter in metrics.
     Counter,
-    /// Goes up and down, or is derived from others (a mean, a percentile).
+    /// Goes up and down.
     Gauge,
+    /// Reckoned from others for people: a mean, a percentile. Metrics leave that to whoever asks them.
+    Derived,
     /// Told for people; neither identity nor measure.
     Info,
 }
