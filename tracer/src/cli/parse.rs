@@ -1,6 +1,9 @@
 //! Values as people type them.
 
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 /// A year: no one traces longer, and no timer need hold more.
 const SECONDS_MAX: f64 = 365.0 * 86_400.0;
@@ -71,6 +74,18 @@ pub fn ring_bytes(text: &str) -> Result<u32, String> {
     Ok((bytes.max(4096) as u32).next_power_of_two())
 }
 
+/// Where to listen: `ADDRESS:PORT`; `PORT` alone for loopback, `:PORT` for all addresses.
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.parse::<u16>() {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    if let Some(Ok(port)) = text.strip_prefix(':').map(str::parse::<u16>) {
+        return Ok((Ipv6Addr::UNSPECIFIED, port).into());
+    }
+    text.parse()
+        .map_err(|_| "not an address and a port, such as 127.0.0.1:9435 or [::1]:9435".to_owned())
+}
+
 /// A task's name: at most 15 bytes, as the kernel keeps no more.
 pub fn comm(text: &str) -> Result<String, String> {
     match text.len() {
@@ -101,6 +116,9 @@ mod tests {
         for text in ["0", "2G", ""] {
             assert!(ring_bytes(text).is_err(), "{text}");
         }
+        for text in ["", "localhost:1", "1.2.3.4", ":70000", "1.2.3.4:x"] {
+            assert!(listen_address(text).is_err(), "{text}");
+        }
         assert!(comm("").is_err() && comm("0123456789abcdef").is_err());
     }
 
@@ -113,5 +131,13 @@ mod tests {
         assert_eq!(bytes("8M"), Ok(8 << 20));
         assert_eq!(ring_bytes("1"), Ok(4096));
         assert_eq!(ring_bytes("5000"), Ok(8192));
+    }
+
+    #[test]
+    fn a_port_alone_is_of_loopback() {
+        let address = |text: &str| listen_address(text).map(|address| address.to_string());
+        assert_eq!(address("9435"), Ok("127.0.0.1:9435".to_owned()));
+        assert_eq!(address(":9435"), Ok("[::]:9435".to_owned()));
+        assert_eq!(address("0.0.0.0:1"), Ok("0.0.0.0:1".to_owned()));
     }
 }

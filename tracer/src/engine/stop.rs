@@ -39,7 +39,8 @@ impl Signals {
         })
     }
 
-    async fn caught(&mut self) {
+    /// Waits for one of them.
+    pub async fn caught(&mut self) {
         select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -8,12 +8,7 @@ use tracer_common::loss::Loss;
 use super::{filters, follow::Follow, records::Records};
 use crate::{
     cli::Common,
-    kernel::{
-        Kernel,
-        plan::Global,
-        session::Session,
-        sys::Undisturbed,
-    },
+    kernel::{Kernel, plan::Global, session::Session, sys::Undisturbed},
     names::Names,
     report::{Event, Lost, Report, Schema},
     tools::{Context, Setup, Tool},

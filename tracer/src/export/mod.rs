@@ -7,8 +7,14 @@
 //! mean, comes from the schema of its reports.
 
 pub mod buckets;
+pub mod config;
 pub mod family;
 pub mod format;
 pub mod group;
+pub mod http;
+pub mod hub;
 pub mod name;
+pub mod own;
 pub mod rows;
+pub mod run;
+pub mod source;

@@ -168,3 +168,19 @@ pub struct Report {
     /// What was lost, since the start.
     pub lost: Vec<Lost>,
 }
+
+/// What a cause of loss is called in JSON and metrics.
+pub fn cause_name(cause: Loss) -> &'static str {
+    match cause {
+        Loss::RingFull => "ring_full",
+        Loss::MapFull => "map_full",
+        Loss::StartMissed => "start_missed",
+        Loss::StringCut => "string_cut",
+        Loss::ReadFault => "read_fault",
+        Loss::InFlight => "in_flight",
+        Loss::Folded => "folded",
+        Loss::Recursion => "recursion",
+        Loss::SlotFull => "slot_full",
+        Loss::EndMissed => "end_missed",
+    }
+}

@@ -1,0 +1,135 @@
+//! What is served where.
+
+use std::convert::Infallible;
+
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header::{self, HeaderMap, HeaderName, HeaderValue},
+};
+
+use super::{Scrapes, cache::NoAnswer};
+use crate::export::{
+    format::{Format, accepts_gzip},
+    own::Served,
+    source::State,
+};
+
+/// All that is served.
+pub struct Site {
+    scrapes: Scrapes,
+}
+
+type Answer = Response<Full<Bytes>>;
+
+impl Site {
+    /// By way of these scrapes.
+    pub fn new(scrapes: Scrapes) -> Self {
+        Self { scrapes }
+    }
+
+    /// Counts of what is served.
+    pub fn served(&self) -> &Served {
+        self.scrapes.served()
+    }
+
+    /// Answers a request.
+    pub async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Infallible> {
+        let answer = self.route(&request).await;
+        if answer.status().is_client_error() || answer.status().is_server_error() {
+            self.served().refused();
+        }
+        Ok(answer)
+    }
+
+    async fn route(&self, request: &Request<Incoming>) -> Answer {
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            let mut answer = plain(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "only GET and HEAD are served here\n",
+            );
+            answer
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
+        match request.uri().path() {
+            "/metrics" => self.metrics(request.headers()).await,
+            "/healthz" => self.health().await,
+            "/readyz" => self.readiness().await,
+            _ => plain(
+                StatusCode::NOT_FOUND,
+                "there is nothing here: see /metrics\n",
+            ),
+        }
+    }
+
+    async fn metrics(&self, headers: &HeaderMap) -> Answer {
+        let scrape = match self.scrapes.take().await {
+            Ok(scrape) => scrape,
+            Err(error) => return unavailable(&error),
+        };
+        let format = Format::negotiate(&joined(headers, header::ACCEPT));
+        let packed = accepts_gzip(&joined(headers, header::ACCEPT_ENCODING));
+        let body = self.scrapes.body(&scrape, format, packed);
+        self.served().scraped(format);
+        let mut answer = Response::new(Full::new(body));
+        let headers = answer.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(format.content_type()),
+        );
+        if packed {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        answer
+    }
+
+    /// It is well where tracing answers.
+    async fn health(&self) -> Answer {
+        match self.scrapes.take().await {
+            Ok(_) => plain(StatusCode::OK, "ok\n"),
+            Err(error) => unavailable(&error),
+        }
+    }
+
+    /// It is ready where every source traces.
+    async fn readiness(&self) -> Answer {
+        let scrape = match self.scrapes.take().await {
+            Ok(scrape) => scrape,
+            Err(error) => return unavailable(&error),
+        };
+        let sources = scrape.snapshot.sources.iter();
+        let down = sources.filter(|source| source.state != State::Up);
+        let down: Vec<&str> = down.map(|source| source.name.as_str()).collect();
+        match down.as_slice() {
+            [] => plain(StatusCode::OK, "ready\n"),
+            down => plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("down: {}; the log says why\n", down.join(", ")),
+            ),
+        }
+    }
+}
+
+/// A header that may come more than once. What is not ASCII says nothing.
+fn joined(headers: &HeaderMap, name: HeaderName) -> String {
+    let values = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values.collect::<Vec<_>>().join(",")
+}
+
+fn unavailable(error: &NoAnswer) -> Answer {
+    plain(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n"))
+}
+
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(text.into()));
+    *answer.status_mut() = status;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
+}
