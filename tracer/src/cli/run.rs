@@ -208,6 +208,7 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
         no_warnings,
         dry_run,
         dump: dump.map(Stage::from),
+        is_hosted: false,
         notify: script::notify(),
     })
 }

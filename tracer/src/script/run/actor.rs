@@ -15,7 +15,7 @@ use tracer_script::{
     program::{Action, ActionKind, Image},
 };
 
-use super::loss::Told;
+use super::{loss::Told, visit::BeforeChange};
 use crate::script::{output::Face, session::Session};
 
 /// Bytes of a record before its arguments: the action's number, and as many of nothing.
@@ -31,6 +31,9 @@ pub struct Actor {
     pub face: Box<dyn Face>,
     helper_errors: bool,
     pub(super) told: Told,
+    pub(super) before_change: Option<BeforeChange>,
+    /// Records that came.
+    pub(super) records: u64,
     status: u8,
     exiting: bool,
 }
@@ -49,6 +52,8 @@ impl Actor {
             face,
             helper_errors,
             told: Told::default(),
+            before_change: None,
+            records: 0,
             status: 0,
             exiting: false,
         }
@@ -82,6 +87,7 @@ impl Actor {
         if self.exiting {
             return Ok(());
         }
+        self.records += 1;
         let number = record.first_chunk().map(|&bytes| u32::from_ne_bytes(bytes));
         let (Some(number), Some(args)) = (number, record.get(HEAD_BYTES..)) else {
             bail!(
@@ -112,8 +118,14 @@ impl Actor {
                 }
             }
             &ActionKind::PrintMap { map, top, div } => self.print_map(map, top, div)?,
-            &ActionKind::Clear(map) => self.session.clear(map)?,
-            &ActionKind::Zero(map) => self.session.zero(map)?,
+            &ActionKind::Clear(map) => {
+                self.before_change(map);
+                self.session.clear(map)?;
+            }
+            &ActionKind::Zero(map) => {
+                self.before_change(map);
+                self.session.zero(map)?;
+            }
             ActionKind::Exit => self.exit(args),
             ActionKind::System(format) => self.system(format, action, args)?,
             ActionKind::SkbOutput(_) => bail!("skboutput() is not supported"),

@@ -5,6 +5,7 @@ mod actor;
 mod live;
 mod loss;
 mod timer;
+mod visit;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,8 @@ use crate::{
 };
 use live::Run;
 
+pub use visit::{Look, Visit, Visitor};
+
 /// When output is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Flush {
@@ -89,6 +92,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Print what this stage of the compiler made, and end.
     pub dump: Option<Stage>,
+    /// It is one of several that the process runs: a hang-up does not end it.
+    pub is_hosted: bool,
     /// Print this word and a newline to standard output once tracing is on.
     pub notify: Option<&'static str>,
 }
@@ -138,10 +143,16 @@ pub struct Machine<'a> {
 }
 
 /// A script that is loaded and attached.
-pub struct Ready {
+pub struct Started {
     /// [`None`] where all that was wanted is done.
-    run: Option<(Runtime, Run)>,
+    run: Option<Run>,
     options: Options,
+}
+
+/// The same, with the event loop that it runs on.
+pub struct Ready {
+    runtime: Runtime,
+    started: Started,
 }
 
 /// Compiles a script, loads it, attaches it and lets the command go.
@@ -150,11 +161,39 @@ pub fn start(
     machine: Machine<'_>,
     make_face: MakeFace<'_>,
 ) -> Result<Ready, Failure> {
+    on_own_loop(options, || start_here(options, machine, make_face))
+}
+
+/// What `start` starts, with an event loop of its own.
+fn on_own_loop(
+    options: &Options,
+    start: impl FnOnce() -> Result<Started, Failure>,
+) -> Result<Ready, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot make the event loop")
+        .map_err(|error| failed(options, &error))?;
+    let guard = runtime.enter();
+    let started = start();
+    drop(guard);
+    Ok(Ready {
+        runtime,
+        started: started?,
+    })
+}
+
+/// The same on the event loop that this is called within.
+pub fn start_here(
+    options: &Options,
+    machine: Machine<'_>,
+    make_face: MakeFace<'_>,
+) -> Result<Started, Failure> {
     let (options, command) = prepare(options).map_err(|error| failed(options, &error))?;
     let (image, shown) = compiled(&options, machine.facts)?;
     if options.dump.is_some() {
         print(&shown).map_err(|error| failed(&options, &error))?;
-        return Ok(Ready { run: None, options });
+        return Ok(Started { run: None, options });
     }
     start_image(options, Rc::new(image), machine, command, make_face)
 }
@@ -219,21 +258,10 @@ fn start_image(
     machine: Machine<'_>,
     command: Option<Held>,
     make_face: MakeFace<'_>,
-) -> Result<Ready, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot make the event loop")
-        .map_err(|error| failed(&options, &error))?;
-    let guard = runtime.enter();
-    let started = attach(&options, image, machine, command, make_face);
-    drop(guard);
-    match started {
-        Ok(run) => Ok(Ready {
-            run: run.map(|run| (runtime, run)),
-            options,
-        }),
-        Err(error) if is_closed_pipe(&error) => Ok(Ready { run: None, options }),
+) -> Result<Started, Failure> {
+    match attach(&options, image, machine, command, make_face) {
+        Ok(run) => Ok(Started { run, options }),
+        Err(error) if is_closed_pipe(&error) => Ok(Started { run: None, options }),
         Err(error) => Err(failed(&options, &error)),
     }
 }
@@ -242,11 +270,26 @@ impl Ready {
     /// Runs the script to its end, and gives back the status to exit with. A closed output is an end, not an
     /// error.
     pub fn run(self) -> Result<u8, Failure> {
+        self.runtime.block_on(self.started.until_the_end())
+    }
+}
+
+impl Started {
+    /// Lets someone else look at the script while it runs. It ends when they go.
+    pub fn admit(&mut self, visitor: Visitor) {
+        if let Some(run) = &mut self.run {
+            run.admit(visitor);
+        }
+    }
+
+    /// Runs the script to its end, and gives back the status to exit with. A closed output is an end, not an
+    /// error.
+    pub async fn until_the_end(self) -> Result<u8, Failure> {
         let Self { run, options } = self;
-        let Some((runtime, run)) = run else {
+        let Some(run) = run else {
             return Ok(0);
         };
-        match runtime.block_on(run.until_the_end()) {
+        match run.until_the_end().await {
             Ok(status) => Ok(status),
             Err(error) if is_closed_pipe(&error) => Ok(0),
             Err(error) => Err(failed(&options, &error)),
@@ -270,7 +313,10 @@ fn attach(
     command: Option<Held>,
     make_face: MakeFace<'_>,
 ) -> anyhow::Result<Option<Run>> {
-    let signals = Signals::catch()?;
+    let signals = match options.is_hosted {
+        true => Signals::catch_all_but_hang_up()?,
+        false => Signals::catch()?,
+    };
     let kernel = machine.kernel;
     if !kernel.since(5, 11) {
         sys::raise_memlock()?;
