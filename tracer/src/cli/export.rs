@@ -1,16 +1,22 @@
 //! `tracer export`: tools and scripts as metrics for Prometheus.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
+use anyhow::Context as _;
 use clap::Args;
 
-use super::parse;
+use super::{parse, print};
 use crate::{
     export::{
-        config::{Config, Tool},
-        run,
+        config::{Config, SCRIPT_PREFIX, Script, Series, Source, Tool, file},
+        run::{self, Until},
+        script::hint::Hints,
+        source,
     },
-    tools,
+    script, tools,
 };
 
 /// Flags of `export`.
@@ -20,29 +26,85 @@ pub struct Options {
     #[arg(short, long, value_name = "ADDRESS", value_parser = parse::listen_address)]
     listen: Option<SocketAddr>,
 
+    /// What to export, in TOML; read again at SIGHUP. Without it, system calls and block I/O
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Look at the configuration only, and tell what is wrong with it
+    #[arg(long, requires = "config")]
+    check: bool,
+
     /// Tell what is done; twice, in detail
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
 
 /// Exports until a signal ends it.
-pub fn run(options: Options) -> anyhow::Result<()> {
-    let mut config = Config::default();
+pub fn run(options: Options) -> anyhow::Result<u8> {
+    let mut config = match &options.config {
+        Some(path) => file::read(path)?,
+        None => Config::default(),
+    };
+    if options.check {
+        check(options.config.as_deref(), &config)?;
+        return Ok(0);
+    }
     if let Some(listen) = options.listen {
         config.listen = listen;
     }
-    run::run(config, None)
+    run::run(config, options.config, Until::default())
+}
+
+/// Compiles the scripts, too: what they trace must be there.
+fn check(path: Option<&Path>, config: &Config) -> anyhow::Result<()> {
+    for source in &config.sources {
+        if let Source::Script(script) = source {
+            source::script::check(&script.wanted())
+                .map_err(|failure| anyhow::anyhow!("{}", failure.text().trim_end()))
+                .with_context(|| format!("the script {} is wrong", script.name))?;
+        }
+    }
+    let path = path
+        .map(|path| path.display().to_string())
+        .unwrap_or_default();
+    let names: Vec<&str> = config.sources.iter().map(Source::name).collect();
+    print(format!("{path} is right: {}\n", names.join(", ")))
 }
 
 /// Exports one tool until a signal ends it, or its time.
-pub fn run_tool(tool: tools::Command, listen: SocketAddr) -> anyhow::Result<()> {
-    let duration = tool.common().output.duration;
+pub fn run_tool(tool: &tools::Command, listen: SocketAddr) -> anyhow::Result<u8> {
+    let words = std::env::args_os().skip(1).map(|word| {
+        let text = word.into_string();
+        text.map_err(|word| anyhow::anyhow!("{} is not UTF-8", word.display()))
+    });
+    let tool_config = Tool::new(words.collect::<anyhow::Result<_>>()?);
     let config = Config {
         listen,
-        tools: Vec::new(),
-        ..Config::default()
+        sources: vec![Source::Tool(tool_config)],
     };
-    let words = std::env::args().skip(1).collect();
-    let wanted = Tool::new(words).wanted_of(tool)?;
-    run::run_wanted(&config, vec![wanted], duration)
+    let until = Until {
+        duration: tool.common().output.duration,
+        script: false,
+    };
+    run::run(config, None, until)
+}
+
+/// Exports one script until it ends.
+pub fn run_script(run: script::run::Options, listen: SocketAddr) -> anyhow::Result<u8> {
+    let config = Config {
+        listen,
+        sources: vec![Source::Script(Box::new(Script {
+            name: "script".to_owned(),
+            prefix: SCRIPT_PREFIX.to_owned(),
+            run,
+            prints: true,
+            hints: Hints::new(),
+            series: Series::default(),
+        }))],
+    };
+    let until = Until {
+        duration: None,
+        script: true,
+    };
+    run::run(config, None, until)
 }

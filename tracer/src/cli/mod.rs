@@ -82,7 +82,7 @@ impl Cli {
             Command::Tool(tool) => {
                 require_command_after_dashes(tool.common())?;
                 match tool.common().output.export {
-                    Some(listen) => export::run_tool(tool, listen)?,
+                    Some(listen) => return export::run_tool(&tool, listen),
                     None => {
                         let (name, common, tool) = tool.into_tool()?;
                         engine::run(name, &common, tool)?;
@@ -90,7 +90,7 @@ impl Cli {
                 }
             }
             Command::Run(options) => return run::run(options),
-            Command::Export(options) => export::run(options)?,
+            Command::Export(options) => return export::run(options),
             Command::List(options) => list::run(&options)?,
             Command::Doctor(options) => doctor::run(&options)?,
             Command::Generate(options) => generate::run(&options)?,

@@ -43,6 +43,28 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Long durations with a unit, as in `5m`: `s`, `m`, `h`, `d`.
+pub fn long_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "not a duration, such as 30s, 5m, 1h or 7d".to_owned();
+    let split = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let scale = match unit {
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => return Err(wrong()),
+    };
+    if (0.0..=SECONDS_MAX).contains(&(number * scale)) {
+        Ok(Duration::from_secs_f64(number * scale))
+    } else {
+        Err("must be at least 0 and at most a year".to_owned())
+    }
+}
+
 /// Sizes with a unit, as in `8M`: `K`, `M`, `G` of 1024; without one, bytes.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let split = text
@@ -116,6 +138,9 @@ mod tests {
         for text in ["0", "2G", ""] {
             assert!(ring_bytes(text).is_err(), "{text}");
         }
+        for text in ["", "5", "m", "5x", "-5m", "nanm", "400d"] {
+            assert!(long_duration(text).is_err(), "{text}");
+        }
         for text in ["", "localhost:1", "1.2.3.4", ":70000", "1.2.3.4:x"] {
             assert!(listen_address(text).is_err(), "{text}");
         }
@@ -128,6 +153,7 @@ mod tests {
         assert_eq!(duration("10ms"), Ok(Duration::from_millis(10)));
         assert_eq!(duration("250us"), Ok(Duration::from_micros(250)));
         assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
+        assert_eq!(long_duration("1.5h"), Ok(Duration::from_secs(5400)));
         assert_eq!(bytes("8M"), Ok(8 << 20));
         assert_eq!(ring_bytes("1"), Ok(4096));
         assert_eq!(ring_bytes("5000"), Ok(8192));

@@ -17,4 +17,5 @@ pub mod name;
 pub mod own;
 pub mod rows;
 pub mod run;
+pub mod script;
 pub mod source;

@@ -1,5 +1,9 @@
 //! What is exported, and how: plain data, made of the command line or of a file.
 
+pub mod file;
+mod place;
+pub mod trust;
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
@@ -9,25 +13,36 @@ use anyhow::{Context as _, bail};
 
 use super::{
     rows,
-    source::{self, tool},
+    script::hint::Hints,
+    source::{self, script, tool},
 };
 use crate::{
     cli::{self, common::Format},
-    tools,
+    script::run,
 };
 
 /// The port that is served where none is asked for.
 pub const PORT: u16 = 9435;
+
+/// What the names of scripts' metrics begin with, as a rule.
+pub const SCRIPT_PREFIX: &str = "tracer_script";
 
 /// The whole of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// How findings become series, where a source does not say otherwise.
-    pub series: Series,
     /// What is run.
-    pub tools: Vec<Tool>,
+    pub sources: Vec<Source>,
+}
+
+/// What is run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// A tool.
+    Tool(Tool),
+    /// A script.
+    Script(Box<Script>),
 }
 
 /// Bounds and shape of series.
@@ -69,16 +84,58 @@ pub struct Tool {
     pub series: Series,
 }
 
+/// A script to be run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Script {
+    /// What it is called among the sources.
+    pub name: String,
+    /// What the names of its metrics begin with.
+    pub prefix: String,
+    /// The script, and how it is run.
+    pub run: run::Options,
+    /// What it prints goes to standard output.
+    pub prints: bool,
+    /// What is said of its maps.
+    pub hints: Hints,
+    /// Its own bounds.
+    pub series: Series,
+}
+
 impl Default for Config {
     /// System calls and block I/O with their latency, on loopback.
     fn default() -> Self {
+        let tools = [&["syscount", "--hist"][..], &["biolatency", "--disk"]];
+        let tool = |words: &[&str]| Tool::new(words.iter().map(|&word| word.to_owned()).collect());
         Self {
             listen: (Ipv4Addr::LOCALHOST, PORT).into(),
-            series: Series::default(),
-            tools: [&["syscount", "--hist"][..], &["biolatency", "--disk"]]
-                .into_iter()
-                .map(|words| Tool::new(words.iter().map(|&word| word.to_owned()).collect()))
-                .collect(),
+            sources: tools.into_iter().map(tool).map(Source::Tool).collect(),
+        }
+    }
+}
+
+/// A source that is understood and not loaded yet.
+pub enum Wanted {
+    /// A tool.
+    Tool(tool::Wanted),
+    /// A script.
+    Script(Box<script::Wanted>),
+}
+
+impl Source {
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Tool(tool) => &tool.name,
+            Self::Script(script) => &script.name,
+        }
+    }
+
+    /// What shall be loaded. Fails where a tool does not take its words, or they make no sense for what is
+    /// exported.
+    pub fn wanted(&self) -> anyhow::Result<Wanted> {
+        match self {
+            Self::Tool(tool) => tool.wanted().map(Wanted::Tool),
+            Self::Script(script) => Ok(Wanted::Script(Box::new(script.wanted()))),
         }
     }
 }
@@ -95,40 +152,56 @@ impl Tool {
         }
     }
 
-    /// The tool and how its findings become series. Fails where the words are none that it takes, or make no sense
-    /// for what is exported.
-    pub fn wanted(&self) -> anyhow::Result<tool::Wanted> {
+    fn wanted(&self) -> anyhow::Result<tool::Wanted> {
         let command = cli::parse_tool(&self.words)?;
-        self.wanted_of(command)
-    }
-
-    /// The same of a tool whose words have been understood already.
-    pub fn wanted_of(&self, command: tools::Command) -> anyhow::Result<tool::Wanted> {
-        let failed = || format!("cannot export {}", self.name);
-        refuse_output_flags(command.common()).with_context(failed)?;
-        let (tool_name, flags, tool) = command.into_tool().with_context(failed)?;
+        refuse_output_flags(command.common())
+            .with_context(|| format!("cannot export {}", self.name))?;
+        let (tool_name, flags, tool) = command.into_tool()?;
         Ok(tool::Wanted {
             name: self.name.clone(),
             about: self.words.join(" "),
             tool_name,
             flags,
             tool,
-            options: self.options(),
-            common: source::Common {
-                keep: self.series.keep,
+            options: rows::Options {
+                pid: self.pid,
+                without: self.without.clone(),
+                ..self.series.options(format!("tracer_{}", self.name))
             },
+            common: self.series.common(),
         })
     }
+}
 
-    fn options(&self) -> rows::Options {
-        rows::Options {
-            prefix: format!("tracer_{}", self.name),
-            pid: self.pid,
-            without: self.without.clone(),
-            series_max: self.series.max,
-            label_bytes_max: self.series.label_bytes_max,
-            buckets_per_octave: self.series.buckets_per_octave,
+impl Script {
+    /// What shall be loaded.
+    pub fn wanted(&self) -> script::Wanted {
+        script::Wanted {
+            name: self.name.clone(),
+            about: self.run.file.clone(),
+            run: self.run.clone(),
+            hints: self.hints.clone(),
+            options: self.series.options(self.prefix.clone()),
+            common: self.series.common(),
+            prints: self.prints,
         }
+    }
+}
+
+impl Series {
+    fn options(&self, prefix: String) -> rows::Options {
+        rows::Options {
+            prefix,
+            pid: false,
+            without: Vec::new(),
+            series_max: self.max,
+            label_bytes_max: self.label_bytes_max,
+            buckets_per_octave: self.buckets_per_octave,
+        }
+    }
+
+    fn common(&self) -> source::Common {
+        source::Common { keep: self.keep }
     }
 }
 

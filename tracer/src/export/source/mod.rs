@@ -2,13 +2,14 @@
 //! what it has.
 
 pub mod alive;
+pub mod script;
 pub mod tool;
 
 use std::{rc::Rc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::family::Family;
+use super::{family::Family, group::Group};
 use crate::report::{Lost, cause_name};
 use tracer_common::loss::Loss;
 
@@ -129,4 +130,17 @@ fn losses(lost: &[Lost]) -> Vec<(&'static str, u64)> {
         (cause_name(cause), lost.map(|lost| lost.count).sum())
     };
     Loss::ALL.into_iter().map(of).collect()
+}
+
+/// How large groups are.
+fn sizes<'g>(groups: impl Iterator<Item = &'g mut Group>) -> Vec<Size> {
+    let size = |group: &mut Group| {
+        let first = group.columns().first()?;
+        Some(Size {
+            name: first.name.to_string(),
+            series: group.len() as u64,
+            folded: group.folded(),
+        })
+    };
+    groups.filter_map(size).collect()
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant as Moment};
 use tokio::{select, time::Instant};
 
 use super::{
-    CATCH_UP, Common, Fill, Findings, Handle, Program, Reply, Requests, Size, State, alive::Alive,
+    CATCH_UP, Common, Fill, Findings, Handle, Program, Reply, Requests, State, alive::Alive, sizes,
 };
 use crate::{
     cli,
@@ -13,10 +13,7 @@ use crate::{
         HOUSEKEEPING, every,
         working::{View, Working},
     },
-    export::{
-        group::Group,
-        rows::{Options, Rows},
-    },
+    export::rows::{Options, Rows},
     kernel::{
         Kernel,
         session::{ProgramStats, Session},
@@ -202,21 +199,7 @@ impl Source {
     }
 
     fn findings(&mut self) -> anyhow::Result<Findings> {
-        let name_of = |group: &&mut Group| {
-            group
-                .columns()
-                .first()
-                .map(|column| column.name.to_string())
-        };
-        let named = self.rows.groups().filter_map(|group| {
-            let name = name_of(&group)?;
-            Some(Size {
-                name,
-                series: group.len() as u64,
-                folded: group.folded(),
-            })
-        });
-        let sizes = named.collect();
+        let sizes = sizes(self.rows.groups());
         let session = self.working.as_ref().map(Working::session);
         let programs = session
             .map(Session::program_stats)

@@ -62,7 +62,7 @@ pub enum Flush {
 }
 
 /// What is run, and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The script.
     pub source: String,
@@ -196,6 +196,11 @@ pub fn start_here(
         return Ok(Started { run: None, options });
     }
     start_image(options, Rc::new(image), machine, command, make_face)
+}
+
+/// Compiles a script, and does no more.
+pub fn compile_only(options: &Options, facts: &dyn Facts) -> Result<Image, Failure> {
+    compiled(options, facts).map(|(image, _)| image)
 }
 
 /// What comes before compiling: rights, and the process of the command, which the script may ask for.
