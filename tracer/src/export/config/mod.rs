@@ -189,7 +189,8 @@ impl Script {
 }
 
 impl Series {
-    fn options(&self, prefix: String) -> rows::Options {
+    /// How findings become series whose names begin with `prefix`.
+    pub fn options(&self, prefix: String) -> rows::Options {
         rows::Options {
             prefix,
             pid: false,

@@ -245,10 +245,16 @@ impl Shared {
 
     fn ended(&mut self, name: &str, result: &Result<u8, Failure>) {
         let reason = match result {
-            Ok(status) => format!("the script has ended with status {status}"),
-            Err(failure) => failure.text().trim_end().to_owned(),
+            Ok(status) => {
+                log::info!("{name} has ended with status {status}");
+                format!("the script has ended with status {status}")
+            }
+            Err(failure) => {
+                let reason = failure.text().trim_end();
+                log::error!("{name} is down: {reason}");
+                reason.to_owned()
+            }
         };
-        log::error!("{name} is down: {reason}");
         self.programs.clear();
         self.state = State::Down(reason);
     }
