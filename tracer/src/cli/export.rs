@@ -12,7 +12,9 @@ use super::{parse, print};
 use crate::{
     export::{
         config::{Config, SCRIPT_PREFIX, Script, Series, Source, Tool, file},
-        run::{self, Until},
+        http::web::Web,
+        privileges::User,
+        run::{self, Flags, Until},
         script::hint::Hints,
         source,
     },
@@ -30,6 +32,14 @@ pub struct Options {
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
 
+    /// TLS and passwords: Prometheus' web configuration file
+    #[arg(long, value_name = "FILE")]
+    web_config: Option<PathBuf>,
+
+    /// Become this user when all is attached: a name, or UID:GID
+    #[arg(short, long, value_name = "USER", value_parser = user)]
+    user: Option<User>,
+
     /// Look at the configuration only, and tell what is wrong with it
     #[arg(long, requires = "config")]
     check: bool,
@@ -39,24 +49,34 @@ pub struct Options {
     pub verbose: u8,
 }
 
+fn user(text: &str) -> Result<User, String> {
+    User::find(text).map_err(|error| format!("{error:#}"))
+}
+
 /// Exports until a signal ends it.
 pub fn run(options: Options) -> anyhow::Result<u8> {
     let mut config = match &options.config {
         Some(path) => file::read(path)?,
         None => Config::default(),
     };
+    let flags = Flags {
+        listen: options.listen,
+        web: options.web_config,
+        user: options.user,
+    };
+    flags.apply(&mut config);
     if options.check {
         check(options.config.as_deref(), &config)?;
         return Ok(0);
     }
-    if let Some(listen) = options.listen {
-        config.listen = listen;
-    }
-    run::run(config, options.config, Until::default())
+    run::run(config, options.config, flags, Until::default())
 }
 
 /// Compiles the scripts, too: what they trace must be there.
 fn check(path: Option<&Path>, config: &Config) -> anyhow::Result<()> {
+    if let Some(web) = &config.web {
+        Web::read(web)?;
+    }
     for source in &config.sources {
         if let Source::Script(script) = source {
             source::script::check(&script.wanted())
@@ -81,12 +101,13 @@ pub fn run_tool(tool: &tools::Command, listen: SocketAddr) -> anyhow::Result<u8>
     let config = Config {
         listen,
         sources: vec![Source::Tool(tool_config)],
+        ..Config::default()
     };
     let until = Until {
         duration: tool.common().output.duration,
         script: false,
     };
-    run::run(config, None, until)
+    run::run(config, None, Flags::default(), until)
 }
 
 /// Exports one script until it ends.
@@ -101,10 +122,11 @@ pub fn run_script(run: script::run::Options, listen: SocketAddr) -> anyhow::Resu
             hints: Hints::new(),
             series: Series::default(),
         }))],
+        ..Config::default()
     };
     let until = Until {
         duration: None,
         script: true,
     };
-    run::run(config, None, until)
+    run::run(config, None, Flags::default(), until)
 }

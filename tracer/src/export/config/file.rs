@@ -15,6 +15,7 @@ use crate::{
     cli::{parse, script as words},
     export::{
         name::label_name,
+        privileges::User,
         script::hint::{Hint, Hints},
     },
     script::run,
@@ -25,6 +26,10 @@ use crate::{
 #[serde(deny_unknown_fields)]
 struct File {
     listen: Option<Spanned<String>>,
+    web_config: Option<Spanned<String>>,
+    user: Option<Spanned<String>>,
+    #[serde(default)]
+    bpf_stats: bool,
     #[serde(default)]
     series: FileSeries,
     #[serde(default)]
@@ -83,8 +88,17 @@ fn parse(path: &Path, text: &str) -> Result<Config, Wrong> {
         .map_err(|error| reader.wrong(error.span(), error.message().to_owned()))?;
     let mut config = Config {
         sources: Vec::new(),
+        bpf_stats: file.bpf_stats,
         ..Config::default()
     };
+    config.web = file
+        .web_config
+        .as_ref()
+        .map(|web| reader.folder().join(web.get_ref()));
+    if let Some(user) = &file.user {
+        let found = User::find(user.get_ref());
+        config.user = Some(found.map_err(|error| reader.bad(user, format!("{error:#}")))?);
+    }
     if let Some(listen) = &file.listen {
         config.listen = reader.listen(listen)?;
     }
@@ -124,6 +138,11 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn wrong(&self, span: Option<std::ops::Range<usize>>, reason: impl Into<String>) -> Wrong {
         Wrong::at(self.path, self.text, span, reason)
+    }
+
+    /// Where other files are looked for.
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
     }
 
     /// A value that is not as it should be.
@@ -265,8 +284,7 @@ impl Reader<'_> {
 
     /// A script's text. Its path is from the folder of the configuration.
     fn read_script(&self, file: &Spanned<String>) -> Result<String, Wrong> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        trust::read(&folder.join(file.get_ref()))
+        trust::read(&self.folder().join(file.get_ref()))
             .map_err(|error| self.bad(file, format!("{error:#}")))
     }
 }
@@ -343,6 +361,7 @@ mod tests {
                 "t.toml:1:10: not an address and a port, such as 127.0.0.1:9435 or [::1]:9435",
             ),
             ("a = 1", "t.toml:1:1: unknown field `a`"),
+            ("user = \"no one\"", "t.toml:1:8: there is no user no one"),
             ("[series]\nmax = 0", "t.toml:2:7: must be from 1 to 100000"),
             (
                 "[series]\nbuckets_per_octave = 3",

@@ -1,17 +1,19 @@
 //! What is exported, and how: plain data, made of the command line or of a file.
 
 pub mod file;
-mod place;
+pub mod place;
 pub mod trust;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
 
 use super::{
+    privileges::User,
     rows,
     script::hint::Hints,
     source::{self, script, tool},
@@ -32,6 +34,12 @@ pub const SCRIPT_PREFIX: &str = "tracer_script";
 pub struct Config {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// TLS and passwords: the file that says so.
+    pub web: Option<PathBuf>,
+    /// The user to become when all is attached.
+    pub user: Option<User>,
+    /// Have the kernel count runs of programs and their time.
+    pub bpf_stats: bool,
     /// What is run.
     pub sources: Vec<Source>,
 }
@@ -108,6 +116,9 @@ impl Default for Config {
         let tool = |words: &[&str]| Tool::new(words.iter().map(|&word| word.to_owned()).collect());
         Self {
             listen: (Ipv4Addr::LOCALHOST, PORT).into(),
+            web: None,
+            user: None,
+            bpf_stats: false,
             sources: tools.into_iter().map(tool).map(Source::Tool).collect(),
         }
     }

@@ -1,6 +1,6 @@
 //! What is served where.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use http_body_util::Full;
 use hyper::{
@@ -9,7 +9,11 @@ use hyper::{
     header::{self, HeaderMap, HeaderName, HeaderValue},
 };
 
-use super::{Scrapes, cache::NoAnswer};
+use super::{
+    Scrapes,
+    cache::NoAnswer,
+    web::{Current, Verdict, Web},
+};
 use crate::export::{
     format::{Format, accepts_gzip},
     own::Served,
@@ -19,14 +23,20 @@ use crate::export::{
 /// All that is served.
 pub struct Site {
     scrapes: Scrapes,
+    web: Current,
 }
 
 type Answer = Response<Full<Bytes>>;
 
 impl Site {
-    /// By way of these scrapes.
-    pub fn new(scrapes: Scrapes) -> Self {
-        Self { scrapes }
+    /// By way of these scrapes, for those whom the web configuration lets in.
+    pub fn new(scrapes: Scrapes, web: Current) -> Self {
+        Self { scrapes, web }
+    }
+
+    /// The web configuration of this moment.
+    pub fn web(&self) -> Arc<Web> {
+        self.web.get()
     }
 
     /// Counts of what is served.
@@ -36,7 +46,12 @@ impl Site {
 
     /// Answers a request.
     pub async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Infallible> {
-        let answer = self.route(&request).await;
+        let web = self.web();
+        let mut answer = match admit(&web, &request).await {
+            Ok(()) => self.route(&request).await,
+            Err(refusal) => refusal,
+        };
+        answer.headers_mut().extend(web.headers.iter().cloned());
         if answer.status().is_client_error() || answer.status().is_server_error() {
             self.served().refused();
         }
@@ -109,6 +124,35 @@ impl Site {
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("down: {}; the log says why\n", down.join(", ")),
             ),
+        }
+    }
+}
+
+/// Lets in who has proven who they are.
+async fn admit(web: &Web, request: &Request<Incoming>) -> Result<(), Answer> {
+    let Some(guard) = &web.guard else {
+        return Ok(());
+    };
+    let authorization = request.headers().get(header::AUTHORIZATION);
+    match guard
+        .look(authorization.and_then(|value| value.to_str().ok()))
+        .await
+    {
+        Verdict::Welcome => Ok(()),
+        Verdict::Busy => Err(plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many passwords wait to be looked at\n",
+        )),
+        Verdict::Refused => {
+            let mut refusal = plain(
+                StatusCode::UNAUTHORIZED,
+                "a user and a password are needed\n",
+            );
+            let realm = HeaderValue::from_static("Basic realm=\"tracer\", charset=\"UTF-8\"");
+            refusal
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, realm);
+            Err(refusal)
         }
     }
 }

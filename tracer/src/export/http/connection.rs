@@ -5,10 +5,12 @@ use std::{io, sync::Arc, time::Duration};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::{Site, timed::Timed};
 
@@ -56,6 +58,26 @@ async fn connection(stream: TcpStream, site: Arc<Site>, permit: OwnedSemaphorePe
     if let Err(error) = stream.set_nodelay(true) {
         log::debug!("a connection sends late: {error}");
     }
+    let stream = Timed::new(stream);
+    let result = match &site.web().tls {
+        None => talk(stream, &site).await,
+        Some(config) => {
+            let handshake = TlsAcceptor::from(config.clone()).accept(stream);
+            match timeout(HEAD_TIME, handshake).await {
+                Ok(Ok(stream)) => talk(stream, &site).await,
+                Ok(Err(error)) => Err(error.into()),
+                Err(late) => Err(late.into()),
+            }
+        }
+    };
+    if let Err(error) = result {
+        site.served().refused();
+        log::debug!("a connection was closed: {error:#}");
+    }
+    drop(permit);
+}
+
+async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, site: &Arc<Site>) -> anyhow::Result<()> {
     let service = service_fn(|request| {
         let site = site.clone();
         async move { site.answer(request).await }
@@ -65,13 +87,10 @@ async fn connection(stream: TcpStream, site: Arc<Site>, permit: OwnedSemaphorePe
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(Timed::new(stream)), service);
+        .serve_connection(TokioIo::new(stream), service);
     match timeout(CONNECTION_TIME, connection).await {
-        Ok(Ok(())) | Err(_) => {}
-        Ok(Err(error)) => {
-            site.served().refused();
-            log::debug!("a connection was closed: {error}");
-        }
+        Ok(result) => Ok(result?),
+        // It was open long enough.
+        Err(_) => Ok(()),
     }
-    drop(permit);
 }

@@ -5,13 +5,14 @@ mod answer;
 mod cache;
 mod connection;
 mod timed;
+pub mod web;
 
 use std::{io, net::SocketAddr, sync::Arc, thread};
 
 use anyhow::Context as _;
 use tokio::net::TcpSocket;
 
-use super::{hub, own::Served};
+use super::{hub, own::Served, privileges};
 
 pub use answer::Site;
 pub use cache::Scrapes;
@@ -48,15 +49,22 @@ impl Listener {
     }
 
     /// Serves on a thread of its own until the process ends.
-    pub fn serve(self, requests: hub::Requests, served: Arc<Served>) -> anyhow::Result<()> {
-        let site = Site::new(Scrapes::new(requests, served));
+    pub fn serve(
+        self,
+        requests: hub::Requests,
+        served: Arc<Served>,
+        web: web::Current,
+    ) -> anyhow::Result<()> {
+        let site = Site::new(Scrapes::new(requests, served), web);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let serve = move || {
-            let result = runtime.block_on(connection::serve(self.socket, site.into()));
-            if let Err(error) = result {
-                log::error!("nothing is served any more: {error}");
+            // What it does takes no privileges.
+            let served = privileges::give_up_all()
+                .and_then(|()| Ok(runtime.block_on(connection::serve(self.socket, site.into()))?));
+            if let Err(error) = served {
+                log::error!("nothing is served any more: {error:#}");
                 std::process::exit(1);
             }
         };
