@@ -63,6 +63,18 @@ impl Slots {
         }
     }
 
+    /// The value that this share of all is at most as large as, by nearest rank: the middle of its slot. [`None`]
+    /// of no values.
+    pub fn quantile(&self, share: f64) -> Option<i128> {
+        let rank = (self.count() as f64 * share).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        let slot = self.0.iter().find(|slot| {
+            seen += slot.count;
+            seen >= rank
+        });
+        slot.map(|slot| slot.middle().into())
+    }
+
     /// The buckets of a native histogram.
     pub fn native(&self, scale: Scale) -> Native {
         let mut native = Native::default();

@@ -1,6 +1,6 @@
 //! The tracing thread's side of a scrape: all sources are asked, and their answers put together.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, ops::Range, sync::Arc, time::Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub families: Vec<Family>,
     /// The sources, without their families.
     pub sources: Vec<Findings>,
+    /// Which of the families are whose, in the order of the sources.
+    pub owned: Vec<Range<usize>>,
 }
 
 /// Where a snapshot goes.
@@ -59,26 +61,31 @@ impl Hub {
             }
         }
         let mut families = self.own.families(&sources);
+        let mut seen = families.iter().map(|family| family.name.clone()).collect();
+        let mut owned = Vec::new();
         for source in &mut sources {
-            families.append(&mut source.families);
+            let start = families.len();
+            let found = std::mem::take(&mut source.families).into_iter();
+            families.extend(found.filter(|family| self.is_first(family, &mut seen)));
+            owned.push(start..families.len());
         }
-        self.keep_first(&mut families);
         self.own.collected(begun.elapsed());
-        Snapshot { families, sources }
+        Snapshot {
+            families,
+            sources,
+            owned,
+        }
     }
 
     /// Prometheus refuses a whole scrape where a family comes twice: the first stays.
-    fn keep_first(&mut self, families: &mut Vec<Family>) {
-        let mut seen = BTreeSet::new();
-        families.retain(|family| {
-            let is_first = seen.insert(family.name.clone());
-            if !is_first && self.warned.insert(family.name.clone()) {
-                log::error!(
-                    "two sources have a metric {}: only one is told",
-                    family.name
-                );
-            }
-            is_first
-        });
+    fn is_first(&mut self, family: &Family, seen: &mut BTreeSet<Arc<str>>) -> bool {
+        let is_first = seen.insert(family.name.clone());
+        if !is_first && self.warned.insert(family.name.clone()) {
+            log::error!(
+                "two sources have a metric {}: only one is told",
+                family.name
+            );
+        }
+        is_first
     }
 }

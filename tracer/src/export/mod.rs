@@ -16,6 +16,7 @@ pub mod hub;
 pub mod name;
 pub mod notify;
 pub mod own;
+pub mod page;
 pub mod privileges;
 pub mod rows;
 pub mod run;

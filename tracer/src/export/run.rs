@@ -134,7 +134,12 @@ impl Exporter {
         let (requests, asked) = mpsc::channel(1);
         let address = listener.address();
         listener.serve(requests, served, web.clone())?;
-        log::info!("serving http://{address}/metrics");
+        let scheme = if web.get().tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        log::info!("serving {scheme}://{address}/metrics");
         let exporter = Self {
             config,
             path,

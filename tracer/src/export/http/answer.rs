@@ -17,6 +17,7 @@ use super::{
 use crate::export::{
     format::{Format, accepts_gzip},
     own::Served,
+    page,
     source::State,
 };
 
@@ -71,11 +72,13 @@ impl Site {
         }
         match request.uri().path() {
             "/metrics" => self.metrics(request.headers()).await,
+            "/" => page(),
+            "/status.json" => self.status().await,
             "/healthz" => self.health().await,
             "/readyz" => self.readiness().await,
             _ => plain(
                 StatusCode::NOT_FOUND,
-                "there is nothing here: see /metrics\n",
+                "there is nothing here: see / and /metrics\n",
             ),
         }
     }
@@ -99,6 +102,17 @@ impl Site {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         answer
+    }
+
+    /// What the page shows.
+    async fn status(&self) -> Answer {
+        match self.scrapes.take().await {
+            Ok(scrape) => {
+                let status = page::status(&scrape.snapshot).to_string();
+                with_type(Response::new(Full::new(status.into())), "application/json")
+            }
+            Err(error) => unavailable(&error),
+        }
     }
 
     /// It is well where tracing answers.
@@ -170,10 +184,25 @@ fn unavailable(error: &NoAnswer) -> Answer {
     plain(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n"))
 }
 
+fn page() -> Answer {
+    let answer = Response::new(Full::new(Bytes::from_static(page::HTML.as_bytes())));
+    let mut answer = with_type(answer, "text/html; charset=utf-8");
+    let policy = HeaderValue::from_static(page::POLICY);
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, policy);
+    answer
+}
+
+fn with_type(mut answer: Answer, kind: &'static str) -> Answer {
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer
+}
+
 fn plain(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(text.into()));
     *answer.status_mut() = status;
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-    answer
+    with_type(answer, "text/plain; charset=utf-8")
 }
