@@ -38,10 +38,14 @@ pub enum Need {
     TwoCpus,
     /// A place for cgroups of our own.
     Cgroups,
+    /// Markers of the workloads are written for this machine.
+    X86,
     /// fentry and fexit.
     Fentry,
     /// Linux of this version, or later.
     Kernel(u32, u32),
+    /// The addresses of the kernel's variables: `CONFIG_KALLSYMS_ALL`.
+    Variables,
     /// bpftrace, to compare with.
     Peer,
 }
@@ -64,10 +68,15 @@ impl Need {
             Need::ScratchDisk => unless(scratch_disk().is_some(), "there is no scratch disk"),
             Need::TwoCpus => unless(cpus() >= 2, "this machine has one CPU"),
             Need::Cgroups => unless(cgroups().is_some(), "no cgroup hierarchy is mounted"),
+            Need::X86 => unless(cfg!(target_arch = "x86_64"), "this is not x86-64"),
             Need::Fentry => unless(has_fentry(), "this kernel has no fentry"),
             Need::Kernel(major, minor) => unless(
                 release() >= (*major, *minor),
                 &format!("this kernel is older than {major}.{minor}"),
+            ),
+            Need::Variables => unless(
+                has_variables(),
+                "this kernel hides its variables' addresses",
             ),
             Need::Peer => unless(has_peer(), "bpftrace 0.17 is not installed"),
         }
@@ -81,6 +90,11 @@ fn has_kprobes() -> bool {
 /// Programs at the entries of functions need ftrace's call there.
 fn has_fentry() -> bool {
     has_kprobes() && Path::new("/sys/kernel/tracing/available_filter_functions").exists()
+}
+
+fn has_variables() -> bool {
+    let symbols = std::fs::read_to_string("/proc/kallsyms");
+    symbols.is_ok_and(|symbols| symbols.lines().any(|line| line.ends_with(" runqueues")))
 }
 
 fn has_peer() -> bool {

@@ -27,14 +27,16 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 26] = files![
+const FILES: &[(&str, &str)] = &files![
     "aggregations",
     "builtins",
     "command_line",
     "config",
     "control",
+    "definitions",
     "errors",
     "fentry",
+    "files",
     "histograms",
     "json",
     "kprobes",
@@ -48,11 +50,14 @@ const FILES: [(&str, &str); 26] = files![
     "printf",
     "probes",
     "ready",
+    "series",
     "strings",
+    "subprograms",
     "tuples",
     "types",
     "unsafe",
     "uprobes",
+    "usdt",
     "variables",
 ];
 

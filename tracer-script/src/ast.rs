@@ -1,6 +1,11 @@
 //! The tree that the parser makes of a script.
 
+mod c;
+pub mod visit;
+
 use crate::diagnostic::Span;
+
+pub use c::{CDefinition, CDefinitions, CEnum, CField, CItem, CStruct, CType};
 
 /// Numbers the expressions of a script, so that later passes can keep what they learn in tables beside
 /// the tree.
@@ -189,15 +194,17 @@ pub enum TypeBase {
     Typeof(Box<TypeOrExpr>),
     /// `(int32, string)`
     Tuple(Vec<TypeName>),
+    /// A function of C, of which only the address is seen.
+    Function,
 }
 
 /// What stands behind a type.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum TypeSuffix {
     /// `*`
     Pointer,
-    /// `[4]`
-    Array(Option<u64>),
+    /// `[4]`, or `[]`
+    Array(Option<Box<Expr>>),
 }
 
 /// A statement.
@@ -319,61 +326,23 @@ pub struct Function {
     pub span: Span,
     /// Its name.
     pub name: String,
+    /// Its parameters.
+    pub params: Vec<Param>,
+    /// What it returns; nothing where none is written.
+    pub returns: Option<TypeName>,
+    /// Its body.
+    pub body: Vec<Stmt>,
 }
 
-/// A member of a C structure.
+/// A parameter of a subprogram.
 #[derive(Clone, Debug)]
-pub struct CField {
-    /// Its name; empty for an anonymous structure.
+pub struct Param {
+    /// Its name, with the `$`.
     pub name: String,
     /// Its type.
-    pub kind: CType,
-    /// Bits, for a bit field.
-    pub bits: Option<u32>,
-}
-
-/// The type of a member.
-#[derive(Clone, Debug)]
-pub enum CType {
-    /// A type as it may stand in a script.
-    Plain(TypeName),
-    /// A structure that is defined in place.
-    Inline(CStruct, Vec<TypeSuffix>),
-}
-
-/// A C structure or union.
-#[derive(Clone, Debug)]
-pub struct CStruct {
-    /// Where it stands.
-    pub span: Span,
-    /// With the keyword: `struct x`; made up where it has no name.
-    pub name: String,
-    /// A union.
-    pub union: bool,
-    /// Its members.
-    pub fields: Vec<CField>,
-    /// Without gaps between members.
-    pub packed: bool,
-}
-
-/// A C enumeration.
-#[derive(Clone, Debug)]
-pub struct CEnum {
-    /// Its name; empty where it has none.
-    pub name: String,
-    /// Its enumerators.
-    pub values: Vec<(String, i64)>,
-}
-
-/// C's definitions.
-#[derive(Clone, Debug, Default)]
-pub struct CDefinitions {
-    /// Structures and unions.
-    pub structs: Vec<CStruct>,
-    /// Enumerations.
-    pub enums: Vec<CEnum>,
-    /// Other names of types.
-    pub typedefs: Vec<(String, CType)>,
+    pub kind: TypeName,
+    /// The number that it is kept by.
+    pub id: ExprId,
 }
 
 /// A whole script.
@@ -397,145 +366,26 @@ pub struct Script {
     pub exprs: u32,
 }
 
-/// Goes through trees.
-pub mod visit {
-    use super::{Expr, ExprKind, Stmt, StmtKind, TypeBase, TypeName, TypeOrExpr};
-
-    /// Hands every expression to `enter`, the outer before the inner. Where `enter` says no, the inner ones
-    /// are left out.
-    pub fn expr(root: &mut Expr, enter: &mut dyn FnMut(&mut Expr) -> bool) {
-        if !enter(root) {
-            return;
-        }
-        match &mut root.kind {
-            ExprKind::Map(_, key) => {
-                if let Some(key) = key {
-                    expr(key, enter);
-                }
-            }
-            ExprKind::Unary(_, one)
-            | ExprKind::Field(one, _)
-            | ExprKind::TupleIndex(one, _)
-            | ExprKind::IncDec { target: one, .. } => expr(one, enter),
-            ExprKind::Cast(kind, one) => {
-                type_name(kind, enter);
-                expr(one, enter);
-            }
-            ExprKind::Binary(_, left, right) | ExprKind::Index(left, right) => {
-                expr(left, enter);
-                expr(right, enter);
-            }
-            ExprKind::Ternary(condition, then, other) => {
-                expr(condition, enter);
-                if let Some(then) = then {
-                    expr(then, enter);
-                }
-                expr(other, enter);
-            }
-            ExprKind::If(condition, then, other) => {
-                expr(condition, enter);
-                expr(then, enter);
-                if let Some(other) = other {
-                    expr(other, enter);
-                }
-            }
-            ExprKind::Call(call) => call.args.iter_mut().for_each(|arg| expr(arg, enter)),
-            ExprKind::Tuple(elements) => elements.iter_mut().for_each(|one| expr(one, enter)),
-            ExprKind::Record(fields) => fields.iter_mut().for_each(|(_, one)| expr(one, enter)),
-            ExprKind::Sizeof(of) | ExprKind::Offsetof(of, _) => type_or_expr(of, enter),
-            ExprKind::Type(kind) => type_name(kind, enter),
-            ExprKind::Block(statements, value) => {
-                stmts(statements, enter);
-                if let Some(value) = value {
-                    expr(value, enter);
-                }
-            }
-            ExprKind::Int(_)
-            | ExprKind::Str(_)
-            | ExprKind::Bool(_)
-            | ExprKind::Positional(_)
-            | ExprKind::PositionalCount
-            | ExprKind::Ident(_)
-            | ExprKind::Var(_) => {}
-        }
-    }
-
-    fn type_name(kind: &mut TypeName, enter: &mut dyn FnMut(&mut Expr) -> bool) {
-        match &mut kind.base {
-            TypeBase::Typeof(of) => type_or_expr(of, enter),
-            TypeBase::Tuple(elements) => {
-                elements.iter_mut().for_each(|one| type_name(one, enter));
-            }
-            _ => {}
-        }
-    }
-
-    fn type_or_expr(of: &mut TypeOrExpr, enter: &mut dyn FnMut(&mut Expr) -> bool) {
-        match of {
-            TypeOrExpr::Type(kind) => type_name(kind, enter),
-            TypeOrExpr::Expr(inner) => expr(inner, enter),
-        }
-    }
-
-    /// The same for all expressions of these statements.
-    pub fn stmts(list: &mut [Stmt], enter: &mut dyn FnMut(&mut Expr) -> bool) {
-        for statement in list {
-            match &mut statement.kind {
-                StmtKind::Expr(one) | StmtKind::Discard(one) => expr(one, enter),
-                StmtKind::Assign(target, _, value) => {
-                    expr(target, enter);
-                    expr(value, enter);
-                }
-                StmtKind::Let(_, kind, value, _) => {
-                    if let Some(kind) = kind {
-                        type_name(kind, enter);
-                    }
-                    if let Some(value) = value {
-                        expr(value, enter);
-                    }
-                }
-                StmtKind::If(condition, then, other) => {
-                    expr(condition, enter);
-                    stmts(then, enter);
-                    stmts(other, enter);
-                }
-                StmtKind::While(one, body) | StmtKind::Unroll(one, body) => {
-                    expr(one, enter);
-                    stmts(body, enter);
-                }
-                StmtKind::ForMap(_, _, _, body) => stmts(body, enter),
-                StmtKind::ForRange(_, start, end, body) => {
-                    expr(start, enter);
-                    expr(end, enter);
-                    stmts(body, enter);
-                }
-                StmtKind::Return(value) => {
-                    if let Some(value) = value {
-                        expr(value, enter);
-                    }
-                }
-                StmtKind::Block(body) => stmts(body, enter),
-                StmtKind::Break | StmtKind::Continue => {}
-            }
-        }
-    }
-
-    /// Hands every statement to `enter`, the outer before the inner, those within expressions included.
-    pub fn statements(list: &mut [Stmt], enter: &mut dyn FnMut(&mut Stmt)) {
-        for statement in list.iter_mut() {
-            enter(statement);
-            match &mut statement.kind {
-                StmtKind::If(_, then, other) => {
-                    statements(then, enter);
-                    statements(other, enter);
-                }
-                StmtKind::While(_, body)
-                | StmtKind::Unroll(_, body)
-                | StmtKind::ForMap(_, _, _, body)
-                | StmtKind::ForRange(_, _, _, body)
-                | StmtKind::Block(body) => statements(body, enter),
-                _ => {}
-            }
-        }
+impl Script {
+    /// Adds what was read of another file, whose expressions have numbers behind those of this one.
+    pub(crate) fn append(&mut self, other: Script) {
+        let Self {
+            c,
+            config,
+            imports,
+            maps,
+            macros,
+            functions,
+            probes,
+            exprs,
+        } = other;
+        self.c.items.extend(c.items);
+        self.config.extend(config);
+        self.imports.extend(imports);
+        self.maps.extend(maps);
+        self.macros.extend(macros);
+        self.functions.extend(functions);
+        self.probes.extend(probes);
+        self.exprs = exprs;
     }
 }

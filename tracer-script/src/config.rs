@@ -1,6 +1,7 @@
 //! The config block and its environment.
 
 use crate::{
+    ast::{Expr, ExprKind, Script, visit},
     diagnostic::{Diagnostics, Span, nearest},
     facts::Facts,
     types::StackMode,
@@ -18,6 +19,17 @@ pub enum MissingProbes {
     Ignore,
 }
 
+impl MissingProbes {
+    /// As it is written.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Ignore => "ignore",
+        }
+    }
+}
+
 /// How much is kept of the symbols of user programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "they are named as in scripts")]
@@ -25,6 +37,17 @@ pub enum SymbolCache {
     PerPid,
     PerProgram,
     None,
+}
+
+impl SymbolCache {
+    /// As it is written.
+    fn name(self) -> &'static str {
+        match self {
+            Self::PerPid => "PER_PID",
+            Self::PerProgram => "PER_PROGRAM",
+            Self::None => "NONE",
+        }
+    }
 }
 
 /// What a script may set.
@@ -226,14 +249,73 @@ impl Config {
         Ok(())
     }
 
-    /// All values, as `config` shows them.
-    pub fn entries(&self) -> Vec<(&'static str, String)> {
+    /// All values by their names, as `config` shows them.
+    pub fn entries(&self) -> Vec<(&'static str, Setting)> {
+        let text = |text: &str| Setting::Text(text.to_owned());
+        let cache = self.cache_user_symbols.unwrap_or(SymbolCache::PerPid);
         vec![
-            ("max_map_keys", self.max_map_keys.to_string()),
-            ("max_strlen", self.max_strlen.to_string()),
-            ("on_stack_limit", self.on_stack_limit.to_string()),
+            ("cache_user_symbols", text(cache.name())),
+            ("cpp_demangle", Setting::Truth(self.cpp_demangle)),
+            (
+                "lazy_symbolication",
+                Setting::Truth(self.lazy_symbolication),
+            ),
+            ("license", text(&self.license)),
+            ("log_size", Setting::Number(self.log_size)),
+            ("max_bpf_progs", Setting::Number(self.max_bpf_progs)),
+            ("max_cat_bytes", Setting::Number(self.max_cat_bytes)),
+            ("max_map_keys", Setting::Number(self.max_map_keys)),
+            ("max_probes", Setting::Number(self.max_probes)),
+            ("max_strlen", Setting::Number(self.max_strlen)),
+            ("missing_probes", text(self.missing_probes.name())),
+            ("on_stack_limit", Setting::Number(self.on_stack_limit)),
+            ("perf_rb_pages", Setting::Number(self.perf_rb_pages)),
+            (
+                "print_maps_on_exit",
+                Setting::Truth(self.print_maps_on_exit),
+            ),
+            ("show_debug_info", Setting::Truth(self.show_debug_info)),
+            ("stack_mode", text(self.stack_mode.name())),
+            ("str_trunc_trailer", text(&self.str_trunc_trailer)),
         ]
     }
+}
+
+/// The value of a setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are what they are called")]
+pub enum Setting {
+    Number(u64),
+    Truth(bool),
+    Text(String),
+}
+
+/// Puts the record of all settings in where a script says `config`.
+pub(crate) fn put_in(script: &mut Script, config: &Config) {
+    let mut next_id = script.exprs;
+    let mut enter = |expr: &mut Expr| {
+        let is_it = match &expr.kind {
+            ExprKind::Ident(name) => name == "config",
+            ExprKind::Call(call) => call.name == "config" && call.args.is_empty(),
+            _ => false,
+        };
+        if is_it {
+            let fields = config.entries().into_iter().map(|(name, setting)| {
+                let kind = match setting {
+                    Setting::Number(value) => ExprKind::Int(value),
+                    Setting::Truth(value) => ExprKind::Bool(value),
+                    Setting::Text(text) => ExprKind::Str(text.into_bytes()),
+                };
+                let (id, span) = (next_id, expr.span);
+                next_id += 1;
+                (name.to_owned(), Expr { id, span, kind })
+            });
+            expr.kind = ExprKind::Record(fields.collect());
+        }
+        !is_it
+    };
+    visit::script(script, &mut enter);
+    script.exprs = next_id;
 }
 
 fn invalid(key: &str, value: &str, allowed: &str) -> String {

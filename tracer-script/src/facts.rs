@@ -71,7 +71,10 @@ pub trait Facts {
     fn raw_tracepoint(&self, name: &str) -> Option<Rc<Signature>>;
     /// The fields of a tracepoint's event.
     fn tracepoint(&self, category: &str, name: &str) -> Result<Rc<Vec<EventField>>, String>;
-    /// The address of a symbol of the kernel.
+    /// The type of a variable of the kernel.
+    fn kernel_variable(&self, name: &str) -> Option<Type>;
+    /// The address of a symbol of the kernel; of a variable that each CPU has of its own, what the CPU's own offset
+    /// is added to.
     fn kernel_symbol(&self, name: &str) -> Option<u64>;
     /// The address of a symbol in a user binary.
     fn user_symbol(&self, path: &str, name: &str) -> Option<u64>;
@@ -107,4 +110,42 @@ pub struct ExpandOptions {
 /// Bytes, as most strings of C are.
 pub fn char_pointer(space: Space) -> Type {
     Type::pointer(Type::int(1, true), space)
+}
+
+/// A file that a script includes or imports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its path, which tells it from all others.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// The files that scripts name.
+pub trait Files {
+    /// What `#include "name"` means, or `#include <name>` where it is not `quoted`, in the file `from`. [`None`]
+    /// means that there is no such file; the error says that it cannot be read.
+    fn header(&self, name: &str, quoted: bool, from: &str) -> Option<Result<SourceFile, String>>;
+    /// What `import "name"` means in the file `from`: the file, or all those of a folder. The error says why it cannot
+    /// be had.
+    fn import(&self, name: &str, from: &str) -> Result<Vec<SourceFile>, String>;
+}
+
+/// No files at all.
+#[derive(Clone, Copy, Debug)]
+pub struct NoFiles;
+
+impl Files for NoFiles {
+    fn header(
+        &self,
+        _name: &str,
+        _quoted: bool,
+        _from: &str,
+    ) -> Option<Result<SourceFile, String>> {
+        None
+    }
+
+    fn import(&self, name: &str, _from: &str) -> Result<Vec<SourceFile>, String> {
+        Err(format!("file not found: {name}"))
+    }
 }

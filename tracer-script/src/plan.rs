@@ -12,6 +12,8 @@ use crate::{
     lower::{Number, Start, SyscallDispatch},
     probe::{AttachKind, Target},
     program::ProgramKind,
+    subprograms,
+    uses::Uses,
 };
 
 /// A unit and how its program starts.
@@ -31,42 +33,6 @@ pub(crate) struct Plan {
     pub(crate) probe_names: Vec<String>,
     /// Areas of memory of all programs together.
     pub(crate) areas: u32,
-}
-
-/// What the body of a probe uses of the place that it runs at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Uses {
-    args: bool,
-    retval: bool,
-    place: bool,
-    context: bool,
-}
-
-impl Uses {
-    fn of(probe: &Probe) -> Self {
-        let mut uses = Self::default();
-        let mut probe = probe.clone();
-        let mut look = |expr: &mut Expr| {
-            let name = match &expr.kind {
-                ExprKind::Ident(name) => name.as_str(),
-                ExprKind::Call(call) => call.name.as_str(),
-                _ => "",
-            };
-            match name {
-                "args" => uses.args = true,
-                "retval" => uses.retval = true,
-                "probe" => uses.place = true,
-                "ctx" | "reg" => uses.context = true,
-                _ => {}
-            }
-            true
-        };
-        if let Some(predicate) = &mut probe.predicate {
-            visit::expr(predicate, &mut look);
-        }
-        visit::stmts(&mut probe.body, &mut look);
-        uses
-    }
 }
 
 /// Programs at the tracepoint of all calls, at most: each runs at every call.
@@ -91,7 +57,7 @@ pub(crate) fn plan(
     };
     for (index, probe) in script.probes.iter().enumerate() {
         let targets = planner.expand(probe, config, &options, diagnostics);
-        let uses = Uses::of(probe);
+        let uses = Uses::of(script, probe);
         planner.probe(index, uses, targets);
     }
     let count = planner.plan.probe_names.len() as u64;
@@ -105,6 +71,20 @@ pub(crate) fn plan(
                 config.max_probes
             ),
             "raise it by the config variable max_probes, or match fewer",
+        );
+    }
+    let programs = planner.plan.programs.len() as u64;
+    if programs > config.max_bpf_progs
+        && let Some(last) = script.probes.last()
+    {
+        diagnostics.error_hint(
+            last.span,
+            format!(
+                "Your program is trying to generate {programs} BPF programs, which exceeds the \
+                 current limit of {}",
+                config.max_bpf_progs
+            ),
+            "raise it by the config variable max_bpf_progs",
         );
     }
     planner.plan
@@ -126,14 +106,21 @@ impl Planner<'_> {
         diagnostics: &mut Diagnostics,
     ) -> Vec<Target> {
         let mut targets = Vec::new();
+        let mut missing = Vec::new();
         for point in &probe.points {
             match self.facts.expand(&point.parts, options) {
                 Ok(found) => targets.extend(found),
-                Err(reason) => match config.missing_probes {
-                    MissingProbes::Error => diagnostics.error(point.span, reason),
-                    MissingProbes::Warn => diagnostics.warn(point.span, reason),
-                    MissingProbes::Ignore => {}
-                },
+                Err(reason) => missing.push((point, reason)),
+            }
+        }
+        for (point, reason) in missing {
+            // What a pattern matches differs by kernel: it may be nothing, where the probe has other places.
+            let may_be_empty =
+                !targets.is_empty() && point.parts.iter().any(|part| part.contains('*'));
+            match config.missing_probes {
+                MissingProbes::Ignore => {}
+                MissingProbes::Error if !may_be_empty => diagnostics.error(point.span, reason),
+                MissingProbes::Error | MissingProbes::Warn => diagnostics.warn(point.span, reason),
             }
         }
         targets
@@ -145,7 +132,10 @@ impl Planner<'_> {
         let wide = targets.len() > SYSCALL_PROGRAMS;
         for target in targets {
             let way = self.way(&target, uses, wide);
-            match groups.iter_mut().find(|(other, _)| *other == way) {
+            let fits = |(other, group): &&mut (Way, Vec<Target>)| {
+                *other == way && uses.are_alike(&group[0], &target)
+            };
+            match groups.iter_mut().find(fits) {
                 Some((_, group)) if !self.stands_alone(way, uses) => group.push(target),
                 _ => groups.push((way, vec![target])),
             }
@@ -189,7 +179,7 @@ impl Planner<'_> {
             && (raw || self.has_calls_event(enter))
         {
             let programs = self.syscall_programs.get(&enter).copied().unwrap_or(0);
-            if wide && uses.args || programs >= SYSCALL_PROGRAMS {
+            if wide && uses.own_fields || programs >= SYSCALL_PROGRAMS {
                 return Way::Tracepoint;
             }
             return Way::Syscalls { enter, raw };
@@ -228,7 +218,7 @@ impl Planner<'_> {
         match way {
             Way::OnRequest | Way::PerfEvent | Way::Iter => true,
             Way::Fentry { .. } => uses.args || uses.retval || uses.place,
-            Way::Syscalls { .. } => uses.args,
+            Way::Syscalls { .. } => uses.own_fields,
             Way::RawTracepoint => {
                 uses.args || uses.place && !self.facts.has_cookie(AttachKind::RawTracepoint)
             }
@@ -410,6 +400,9 @@ fn calls(script: &Script, visit: &mut dyn FnMut(&crate::ast::Call)) {
         }
         visit::stmts(&mut probe.body.clone(), &mut enter);
     }
+    for function in &script.functions {
+        visit::stmts(&mut function.body.clone(), &mut enter);
+    }
 }
 
 /// Maps that the script deletes entries of.
@@ -443,8 +436,11 @@ pub(crate) fn writers(script: &Script, plan: &Plan) -> HashMap<String, u32> {
     let mut writers: HashMap<String, u32> = HashMap::new();
     for planned in &plan.programs {
         let mut written = HashSet::new();
-        let mut body = script.probes[planned.unit.probe].body.clone();
-        written_maps(&mut body, &mut written);
+        let probe = &script.probes[planned.unit.probe];
+        written_maps(&mut probe.body.clone(), &mut written);
+        for function in subprograms::reached(script, probe) {
+            written_maps(&mut function.body.clone(), &mut written);
+        }
         let programs = match planned.kind {
             ProgramKind::Fentry { .. } => planned.unit.targets.len() as u32,
             _ => 1,

@@ -27,6 +27,16 @@ pub enum StackMode {
 }
 
 impl StackMode {
+    /// Its name in scripts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bpftrace => "bpftrace",
+            Self::Perf => "perf",
+            Self::Raw => "raw",
+            Self::BuildId => "build_id",
+        }
+    }
+
     /// By its name in scripts.
     pub fn by_name(name: &str) -> Option<Self> {
         Some(match name {
@@ -263,6 +273,42 @@ impl Type {
             )
     }
 
+    /// What kind of type it is, in a word.
+    pub fn family(&self) -> &'static str {
+        match self {
+            Self::Unknown | Self::Void => "none",
+            Self::Bool => "bool",
+            Self::Int { .. } => "int",
+            Self::Enum { .. } => "enum",
+            Self::Str(_) => "string",
+            Self::Buf(_) => "buffer",
+            Self::Array(..) => "array",
+            Self::Ptr(..) => "pointer",
+            Self::Struct(_) => "c_struct",
+            Self::Func => "function",
+            Self::Tuple(_) => "tuple",
+            Self::Record(_) => "record",
+            Self::Stack { user: true, .. } => "ustack",
+            Self::Stack { user: false, .. } => "kstack",
+            Self::KSym => "ksym",
+            Self::USym => "usym",
+            Self::Inet => "inet",
+            Self::Mac => "mac_address",
+            Self::Named(Named::Username) => "username",
+            Self::Named(_) => "string",
+            Self::CgroupPath(_) => "cgroup_path",
+            Self::Timestamp(_) => "timestamp",
+            Self::Aggregate(aggregate) => aggregate.name(),
+            Self::StackModeName(_) => "stack_mode",
+            Self::Args => "args",
+        }
+    }
+
+    /// True for the address of a function.
+    pub fn is_function_pointer(&self) -> bool {
+        matches!(self, Self::Ptr(to, _) if **to == Self::Func)
+    }
+
     /// Whether it may be negative.
     pub fn is_signed(&self) -> bool {
         match self {
@@ -394,6 +440,43 @@ const MORE_INTEGERS: [(&str, u8, bool); 15] = [
     ("__u64", 8, false),
     ("pid_t", 4, true),
 ];
+
+/// Types of user space by name, which the kernel's BTF does not know, or not always: x86-64 and aarch64 Linux.
+const USER_TYPES: [(&str, u8, bool); 27] = [
+    ("time_t", 8, true),
+    ("suseconds_t", 8, true),
+    ("useconds_t", 4, false),
+    ("clock_t", 8, true),
+    ("clockid_t", 4, true),
+    ("off_t", 8, true),
+    ("off64_t", 8, true),
+    ("loff_t", 8, true),
+    ("uid_t", 4, false),
+    ("gid_t", 4, false),
+    ("id_t", 4, false),
+    ("key_t", 4, true),
+    ("mode_t", 4, false),
+    ("ino_t", 8, false),
+    ("nlink_t", 8, false),
+    ("blkcnt_t", 8, true),
+    ("blksize_t", 8, true),
+    ("socklen_t", 4, false),
+    ("sa_family_t", 2, false),
+    ("in_addr_t", 4, false),
+    ("in_port_t", 2, false),
+    ("pthread_t", 8, false),
+    ("wchar_t", 4, true),
+    ("intptr_t", 8, true),
+    ("ptrdiff_t", 8, true),
+    ("intmax_t", 8, true),
+    ("uintmax_t", 8, false),
+];
+
+/// The integer type that user space has by this name.
+pub(crate) fn user_type(name: &str) -> Option<Type> {
+    let found = USER_TYPES.iter().find(|(known, ..)| *known == name);
+    found.map(|&(_, size, signed)| Type::int(size, signed))
+}
 
 /// The integer type of this name.
 pub fn integer_type(name: &str) -> Option<Type> {

@@ -5,12 +5,13 @@ use std::{collections::HashMap, rc::Rc};
 use super::{
     Checker,
     constant::{literal_type, parse_number, truncate},
-    env,
+    env::{self, Suffix},
 };
 use crate::{
     ast::{Expr, ExprId, ExprKind, TypeBase, TypeName, TypeOrExpr, TypeSuffix},
     builtins,
     diagnostic::{Span, nearest},
+    headers,
     types::{Aggregate, INT, Space, StackMode, Type, UINT},
 };
 
@@ -68,11 +69,12 @@ impl Checker<'_> {
             ExprKind::Ternary(condition, then, other) => {
                 let kind = self.expr(condition);
                 self.condition(&kind, condition.span, "ternary");
+                let holds = self.truth_of(condition);
                 let first = match then {
-                    Some(then) => self.expr(then),
+                    Some(then) => self.branch(holds, |checker| checker.expr(then)),
                     None => kind,
                 };
-                let second = self.expr(other);
+                let second = self.branch(holds.map(|holds| !holds), |checker| checker.expr(other));
                 let literals = (
                     then.as_ref().is_some_and(|then| self.is_literal(then)),
                     self.is_literal(other),
@@ -82,12 +84,15 @@ impl Checker<'_> {
             ExprKind::If(condition, then, other) => {
                 let kind = self.expr(condition);
                 self.condition(&kind, condition.span, "if");
-                let first = self.expr(then);
+                let holds = self.truth_of(condition);
+                let first = self.branch(holds, |checker| checker.expr(then));
                 let second = match other {
-                    Some(other) => self.expr(other),
+                    Some(other) => {
+                        self.branch(holds.map(|holds| !holds), |checker| checker.expr(other))
+                    }
                     None => Type::Void,
                 };
-                self.branches(expr.span, first, second, (false, false))
+                self.choice(expr.span, holds, first, second, (false, false))
             }
             ExprKind::Call(call) => self.call(expr, call),
             ExprKind::Cast(name, operand) => self.cast(expr, name, operand),
@@ -172,6 +177,22 @@ impl Checker<'_> {
         }
     }
 
+    /// The type of a choice: that of both sides, or where it is known which one is taken, of that.
+    fn choice(
+        &mut self,
+        span: Span,
+        holds: Option<bool>,
+        first: Type,
+        second: Type,
+        literals: (bool, bool),
+    ) -> Type {
+        match (holds, self.unify(&first, &second, literals.0, literals.1)) {
+            (Some(true), None) => first,
+            (Some(false), None) => second,
+            _ => self.branches(span, first, second, literals),
+        }
+    }
+
     fn branches(&mut self, span: Span, first: Type, second: Type, literals: (bool, bool)) -> Type {
         let (first, second) = (Self::number_of(&first), Self::number_of(&second));
         match self.unify(&first, &second, literals.0, literals.1) {
@@ -208,6 +229,13 @@ impl Checker<'_> {
             self.set_constant(expr.id, value);
             return kind;
         }
+        if let Some(value) = headers::constant(name) {
+            let message =
+                format!("{name} is {value}, as the kernel's headers define it: BTF has no macros");
+            self.diagnostics.note(expr.span, message);
+            self.set_constant(expr.id, value);
+            return INT;
+        }
         if let Some(mode) = StackMode::by_name(name) {
             return Type::StackModeName(mode);
         }
@@ -226,6 +254,11 @@ impl Checker<'_> {
         let message = format!("Unknown identifier: '{name}'");
         match near {
             Some(near) => self.error_hint(expr.span, message, format!("did you mean {near}?")),
+            None if name.chars().all(|c| !c.is_ascii_lowercase()) => {
+                let hint =
+                    "if it is a macro of a header that is not read, give its value by #define";
+                self.error_hint(expr.span, message, hint)
+            }
             None => self.error(expr.span, message),
         }
     }
@@ -237,7 +270,10 @@ impl Checker<'_> {
         } else {
             Space::Any
         };
-        let mut suffixes = name.suffixes.as_slice();
+        let Some(suffixes) = self.suffixes(name) else {
+            return Type::Unknown;
+        };
+        let mut suffixes = suffixes.as_slice();
         let base = match &name.base {
             TypeBase::Typeof(of) => self.type_or_expr(of),
             TypeBase::Tuple(elements) => {
@@ -246,9 +282,9 @@ impl Checker<'_> {
             }
             TypeBase::Named(word) if matches!(word.as_str(), "string" | "buffer" | "inet") => {
                 let size = match suffixes.first() {
-                    Some(TypeSuffix::Array(Some(size))) => {
+                    Some(&Suffix::Array(size)) => {
                         suffixes = &suffixes[1..];
-                        *size as u32
+                        size
                     }
                     _ => self.config.max_strlen as u32,
                 };
@@ -269,7 +305,7 @@ impl Checker<'_> {
                     };
                     // A pointer may lead to something unknown, as long as it is not followed.
                     if matches!(base, TypeBase::Struct(_))
-                        && suffixes.first() == Some(&TypeSuffix::Pointer)
+                        && suffixes.first() == Some(&Suffix::Pointer)
                     {
                         Type::Struct(what.into())
                     } else {
@@ -286,6 +322,27 @@ impl Checker<'_> {
             return self.error(name.span, message);
         }
         kind
+    }
+
+    /// What stands behind a type, lengths worked out; [`None`] where one is no number, which is told.
+    fn suffixes(&mut self, name: &TypeName) -> Option<Vec<Suffix>> {
+        let mut out = Vec::new();
+        for suffix in &name.suffixes {
+            out.push(match suffix {
+                TypeSuffix::Pointer => Suffix::Pointer,
+                TypeSuffix::Array(None) => Suffix::Array(0),
+                TypeSuffix::Array(Some(length)) => {
+                    self.expr(length);
+                    let count = self.constant(length.id).map(u32::try_from);
+                    let Some(Ok(count)) = count else {
+                        self.error(length.span, "the length of an array must be a number");
+                        return None;
+                    };
+                    Suffix::Array(count)
+                }
+            });
+        }
+        Some(out)
     }
 
     pub(super) fn type_or_expr(&mut self, of: &TypeOrExpr) -> Type {

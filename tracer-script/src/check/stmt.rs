@@ -30,6 +30,25 @@ impl Checker<'_> {
         self.scopes.pop();
     }
 
+    /// What a condition is, where that is known before the script runs.
+    pub(super) fn truth_of(&self, condition: &Expr) -> Option<bool> {
+        self.constant(condition.id).map(|value| value != 0)
+    }
+
+    /// Looks at one side of a choice. What is never reached teaches types, but nothing is wrong there.
+    pub(super) fn branch<T>(
+        &mut self,
+        reached: Option<bool>,
+        look: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let count = self.diagnostics.count();
+        let result = look(self);
+        if reached == Some(false) {
+            self.diagnostics.forget_beyond(count);
+        }
+        result
+    }
+
     fn stmt(&mut self, statement: &Stmt) {
         match &statement.kind {
             StmtKind::Expr(expr) => self.expr_statement(expr),
@@ -45,8 +64,9 @@ impl Checker<'_> {
             StmtKind::If(condition, then, other) => {
                 let kind = self.expr(condition);
                 self.condition(&kind, condition.span, "if()");
-                self.block(then);
-                self.block(other);
+                let holds = self.truth_of(condition);
+                self.branch(holds, |checker| checker.block(then));
+                self.branch(holds.map(|holds| !holds), |checker| checker.block(other));
             }
             StmtKind::While(condition, body) => {
                 self.diagnostics.warn_hint(
@@ -137,14 +157,7 @@ impl Checker<'_> {
                     self.error(statement.span, format!("{word} outside of a loop"));
                 }
             }
-            StmtKind::Return(value) => {
-                if let Some(value) = value {
-                    let kind = self.expr(value);
-                    if !kind.is_integer() && kind != Type::Unknown {
-                        self.error(value.span, format!("return needs a number, got {kind}"));
-                    }
-                }
-            }
+            StmtKind::Return(value) => self.return_statement(statement.span, value.as_ref()),
             StmtKind::Block(body) => self.block(body),
         }
     }
@@ -365,7 +378,7 @@ impl Checker<'_> {
             }
             None => kind,
         };
-        let literal = self.is_literal(value);
+        let literal = operator != Some(BinaryOp::Sub) && self.is_literal(value);
         self.give_map(name, &kind, value.span, literal);
         let known = self.map(name, span).value.clone();
         self.set_type(target.id, known);

@@ -5,6 +5,7 @@ use crate::{
     ast::Expr,
     builtins,
     diagnostic::Span,
+    marker::{Argument, Place},
     probe::AttachKind,
     types::{INT, Named, Space, Type, UINT},
 };
@@ -36,11 +37,12 @@ impl Checker<'_> {
                 }
                 None => {
                     self.set_constant(expr.id, 0);
-                    self.error_hint(
+                    self.diagnostics.warn_hint(
                         expr.span,
-                        "cpid cannot be used without child command",
-                        "start one with -c",
-                    )
+                        "cpid is 0: there is no child command",
+                        "start one with -c, or ask has_cpid before",
+                    );
+                    INT
                 }
             },
             "has_cpid" => {
@@ -51,12 +53,17 @@ impl Checker<'_> {
                 self.set_constant(expr.id, self.config.max_strlen as i64);
                 INT
             }
-            "usermode" => Type::int(1, false),
+            "usermode" if kind.has_registers() || kind.is_sampled() => Type::int(1, false),
+            "usermode" => self.not_here(
+                expr.span,
+                "usermode",
+                "profile, software, kprobe and uprobe",
+            ),
             "comm" | "pcomm" | "leader_comm" => Type::Str(16),
             "username" => Type::Named(Named::Username),
             "curtask" => Type::pointer(Type::Struct("struct task_struct".into()), Space::Kernel),
             "probe" => Type::Named(Named::Probe),
-            "probetype" => Type::Str(kind.name().len() as u32 + 1),
+            "probetype" => Type::Str(kind.type_name().len() as u32 + 1),
             "func" => {
                 use AttachKind::*;
                 match kind {
@@ -89,12 +96,37 @@ impl Checker<'_> {
         use AttachKind::*;
         match kind {
             Kprobe | Uprobe | Fentry | RawTracepoint => UINT,
-            Usdt => UINT,
+            Usdt => self.marker_argument(span, name),
             Kretprobe | Uretprobe | Fexit => self.error(
                 span,
                 format!("The {name} builtin cannot be used at a function's return: use retval, or keep it at the entry"),
             ),
             _ => self.not_here(span, name, "kprobe, uprobe, usdt and rawtracepoint"),
+        }
+    }
+
+    /// An argument of a static marker, as far as its note tells where that is.
+    fn marker_argument(&mut self, span: Span, name: &str) -> Type {
+        let target = self.target().clone();
+        let number = builtins::argument_number(name).unwrap_or(0) as usize;
+        match target.arguments.get(number) {
+            Some(Argument {
+                place: Place::OutOfReach(why),
+                ..
+            }) => self.error(
+                span,
+                format!("{name} of {} cannot be read: {why}", target.name),
+            ),
+            Some(Argument { signed: true, .. }) => INT,
+            Some(_) => UINT,
+            None => self.error(
+                span,
+                format!(
+                    "There is no {name} at {}: it has {} arguments",
+                    target.name,
+                    target.arguments.len()
+                ),
+            ),
         }
     }
 
@@ -106,8 +138,10 @@ impl Checker<'_> {
                     Some(Type::Void) if kind == AttachKind::Fexit => {
                         self.error(span, "The function returns nothing")
                     }
-                    // Through a kretprobe it is a register, whose upper half means nothing for an int.
-                    Some(kind @ (Type::Int { .. } | Type::Ptr(..) | Type::Bool)) => kind,
+                    // Through a kretprobe it is a register, whose upper half means nothing for an int; an address
+                    // is a number there, as those of `arg0` are.
+                    Some(returns @ (Type::Int { .. } | Type::Bool)) => returns,
+                    Some(returns @ Type::Ptr(..)) if kind == AttachKind::Fexit => returns,
                     _ => UINT,
                 }
             }

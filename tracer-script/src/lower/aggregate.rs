@@ -33,6 +33,9 @@ impl Lower<'_, '_> {
             Operand::Reg(_) => Operand::Reg(self.copy(number)),
             number => number,
         };
+        if let Aggregate::TSeries { .. } = aggregate {
+            return self.series(map, aggregate, key, number);
+        }
         let bucket = match aggregate {
             Aggregate::Hist(bits) => Some(self.hist_bucket(number, bits)),
             Aggregate::LHist { min, max, step } => Some(self.lhist_bucket(number, min, max, step)),
@@ -61,12 +64,12 @@ impl Lower<'_, '_> {
     }
 
     /// True where nothing else on this CPU can be in the middle of adding to the same values.
-    fn is_only_writer(&self, map: usize) -> bool {
+    pub(super) fn is_only_writer(&self, map: usize) -> bool {
         let name = &self.shared.maps[map].name;
         self.given.start.exclusive && self.shared.writers.get(name) == Some(&1)
     }
 
-    fn keep_extreme(
+    pub(super) fn keep_extreme(
         &mut self,
         place: Mem,
         number: Operand,

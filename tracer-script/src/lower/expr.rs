@@ -101,6 +101,13 @@ impl Lower<'_, '_> {
             self.if_void(condition, then.unwrap_or(condition), Some(other));
             return Operand::Imm(0);
         }
+        if let Some(holds) = self.known_truth(condition) {
+            return self.val(if holds {
+                then.unwrap_or(condition)
+            } else {
+                other
+            });
+        }
         let to = self.reg();
         let (yes, no, done) = (self.block(), self.block(), self.block());
         match then {
@@ -133,6 +140,12 @@ impl Lower<'_, '_> {
 
     /// A choice between two things to do.
     pub(super) fn if_void(&mut self, condition: &Expr, then: &Expr, other: Option<&Expr>) {
+        if let Some(holds) = self.known_truth(condition) {
+            if let Some(taken) = if holds { Some(then) } else { other } {
+                self.for_effect(taken);
+            }
+            return;
+        }
         let (yes, no, done) = (self.block(), self.block(), self.block());
         self.truth(condition, yes, no);
         self.go_on_at(yes);
@@ -508,6 +521,11 @@ impl Lower<'_, '_> {
     fn ternary_memory(&mut self, condition: &Expr, then: &Expr, other: &Expr, kind: &Type) -> Mem {
         let size = self.stored_size(kind);
         let to = self.temporary(size);
+        if let Some(holds) = self.known_truth(condition) {
+            let piece = self.piece(if holds { then } else { other }, kind);
+            self.fill(piece, to, size, true);
+            return to;
+        }
         let (yes, no, done) = (self.block(), self.block(), self.block());
         self.truth(condition, yes, no);
         for (block, value) in [(yes, then), (no, other)] {

@@ -13,12 +13,12 @@ use crate::{
 const ROUNDS_MAX: i64 = 8 << 20;
 
 impl Lower<'_, '_> {
-    fn calls_back(&self) -> bool {
+    pub(super) fn calls_back(&self) -> bool {
         self.given.facts.since(5, 17)
     }
 
     /// What callbacks are handed: where their caller keeps what they share.
-    fn shared_pointer(&mut self) -> Arg {
+    pub(super) fn shared_pointer(&mut self) -> Arg {
         if self.current == 0 {
             let slot = self.entry.shared_slot.unwrap_or(0);
             self.entry.shared_used = true;
@@ -35,7 +35,12 @@ impl Lower<'_, '_> {
 
     /// Builds a function that the kernel calls back; its number. `shared` is the parameter that it finds what it
     /// shares with its caller by.
-    fn callback(&mut self, params: u32, shared: Reg, body: impl FnOnce(&mut Self)) -> usize {
+    pub(super) fn callback(
+        &mut self,
+        params: u32,
+        shared: Reg,
+        body: impl FnOnce(&mut Self),
+    ) -> usize {
         let function = self.functions.len();
         self.functions
             .push(Builder::new(format!("loop{function}"), params));
@@ -50,6 +55,7 @@ impl Lower<'_, '_> {
         self.f().ret(Operand::Imm(0), span);
         self.loops.pop();
         self.known = known;
+        self.forget_values(None);
         self.current = current;
         self.begin_callback(function, shared, start);
         function
@@ -74,7 +80,7 @@ impl Lower<'_, '_> {
         self.go_on_at(go_on);
     }
 
-    /// Where a callback has said that all is over.
+    /// Where a callback says that all is over.
     pub(super) fn left_from_callback(&mut self) {
         self.entry.returns_from_callback = true;
         let span = self.span;
@@ -108,7 +114,7 @@ impl Lower<'_, '_> {
         });
     }
 
-    fn loop_call(&mut self, rounds: Arg, function: usize) {
+    pub(super) fn loop_call(&mut self, rounds: Arg, function: usize) {
         let shared = self.shared_pointer();
         let args = vec![rounds, Arg::Function(function), shared, Arg::Imm(0)];
         let result = self.call(Helper::Loop, args);
@@ -117,6 +123,7 @@ impl Lower<'_, '_> {
 
     fn inline_while(&mut self, condition: &Expr, body: &[Stmt]) {
         let (head, start, end) = (self.block(), self.block(), self.block());
+        self.forget_values(None);
         self.jump(head);
         self.go_on_at(head);
         self.aside(|lower| {
@@ -229,6 +236,7 @@ impl Lower<'_, '_> {
 
     fn inline_range(&mut self, variable: &LoopVar, first: Reg, last: Reg, body: &[Stmt]) {
         let (head, start, next, end) = (self.block(), self.block(), self.block(), self.block());
+        self.forget_values(None);
         self.jump(head);
         self.go_on_at(head);
         self.branch(

@@ -1,6 +1,6 @@
 //! Maps: keys, look-ups, and what is put there.
 
-use super::{Lower, Mem};
+use super::{Known, Lower, Mem};
 use crate::{
     ast::{BinaryOp, Expr, ExprKind},
     ir::{Alu, Arg, Atomic, BlockId, Cond, Helper, Op, Operand, Reg},
@@ -11,6 +11,17 @@ use crate::{
 /// Flags of `BPF_MAP_UPDATE_ELEM`.
 const ANY: i64 = 0;
 const NOEXIST: i64 = 1;
+
+/// Buckets of a histogram that a program looks at one by one, at the most.
+const BUCKETS_MAX: u32 = 4096;
+
+/// What comes of deleting.
+pub(crate) enum Deleted {
+    /// A word that is not zero where there was something.
+    Word(Reg),
+    /// What the helper returned: zero where there was something.
+    Result(Reg),
+}
 
 impl Lower<'_, '_> {
     /// The number of a map that the script names.
@@ -85,6 +96,7 @@ impl Lower<'_, '_> {
     /// A pointer to an entry's value; the entry is made where there is none. Where the map is full that is
     /// counted, and it goes on at `full`.
     pub(super) fn entry(&mut self, map: usize, key: Mem, full: BlockId) -> Reg {
+        self.forget_values(Some(map));
         let found = self.reg();
         let first = self.lookup(map, key);
         self.op(Op::Move(found, first));
@@ -112,6 +124,7 @@ impl Lower<'_, '_> {
     }
 
     fn update(&mut self, map: usize, key: Mem, value: Mem, flags: i64) -> Reg {
+        self.forget_values(Some(map));
         let (key, value) = (self.pointer(key), self.pointer(value));
         let args = vec![Arg::Map(map), key, value, Arg::Imm(flags)];
         self.call(Helper::MapUpdateElem, args)
@@ -133,6 +146,19 @@ impl Lower<'_, '_> {
                 lower.aggregate_number(map, aggregate, key)
             });
         }
+        // Others hardly ever write what is kept for this thread: one look-up serves until this program does.
+        let of_thread = key.is_some_and(is_thread).then_some(Known::OfThread(map));
+        if let Some(reg) = of_thread.and_then(|what| self.known(what)) {
+            return Operand::Reg(reg);
+        }
+        let to = self.look_up_number(map, key);
+        if let Some(what) = of_thread {
+            self.learn(what, to);
+        }
+        Operand::Reg(to)
+    }
+
+    fn look_up_number(&mut self, map: usize, key: Option<&Expr>) -> Reg {
         self.temporarily(|lower| {
             let key = lower.key(map, key, None);
             let entry = lower.lookup(map, key);
@@ -154,7 +180,7 @@ impl Lower<'_, '_> {
             lower.op(Op::Const(to, 0));
             lower.jump(done);
             lower.go_on_at(done);
-            Operand::Reg(to)
+            to
         })
     }
 
@@ -354,9 +380,13 @@ impl Lower<'_, '_> {
         Operand::Reg(to)
     }
 
-    /// `delete(@x, key)`: 1 where it was there.
-    pub(super) fn delete(&mut self, name: &str, key: Option<&Expr>) -> Operand {
+    /// `delete(@x, key)`
+    pub(super) fn delete(&mut self, name: &str, key: Option<&Expr>) -> Deleted {
         let map = self.map_number(name);
+        self.forget_values(Some(map));
+        if self.shared.maps[map].bucket_in_key {
+            return self.delete_buckets(map, key);
+        }
         let key = self.key(map, key, None);
         if self.is_array(map) {
             let entry = self.lookup(map, key);
@@ -365,26 +395,73 @@ impl Lower<'_, '_> {
             self.op(Op::Move(to, before));
             let size = self.shared.maps[map].value_size;
             self.clear(Mem::At(entry, 0), size);
-            return Operand::Reg(to);
+            return Deleted::Word(to);
         }
         let key = self.pointer(key);
-        let result = self.call(Helper::MapDeleteElem, vec![Arg::Map(map), key]);
-        Operand::Reg(self.comparison(Cond::Eq, Operand::Reg(result), Operand::Imm(0)))
+        Deleted::Result(self.call(Helper::MapDeleteElem, vec![Arg::Map(map), key]))
+    }
+
+    /// A histogram is an entry for each of its buckets.
+    fn delete_buckets(&mut self, map: usize, key: Option<&Expr>) -> Deleted {
+        Deleted::Word(self.each_bucket(map, key, |lower, key, there, next| {
+            let result = lower.call(Helper::MapDeleteElem, vec![Arg::Map(map), key]);
+            let found = lower.block();
+            lower.branch(Cond::Eq, Operand::Reg(result), Operand::Imm(0), found, next);
+            lower.go_on_at(found);
+            lower.op(Op::Const(there, 1));
+            lower.jump(next);
+        }))
+    }
+
+    /// Hands over the key of each bucket of a histogram, with the register that tells whether there was one, and
+    /// where to go on.
+    fn each_bucket(
+        &mut self,
+        map: usize,
+        key: Option<&Expr>,
+        visit: impl FnOnce(&mut Self, Arg, Reg, BlockId),
+    ) -> Reg {
+        let buckets = match self.shared.maps[map].value {
+            Type::Aggregate(aggregate) => super::shared::buckets(aggregate),
+            _ => 0,
+        };
+        if buckets > BUCKETS_MAX {
+            let (span, name) = (self.span, self.shared.maps[map].name.clone());
+            let message = format!(
+                "{name} has {buckets} values for each key: single keys of such a map can only be \
+                 looked at where there are no more than {BUCKETS_MAX}"
+            );
+            self.error(span, message);
+            return self.copy(Operand::Imm(0));
+        }
+        let place = self.key(map, key, Some(Operand::Imm(0)));
+        let bucket = place.plus(self.shared.maps[map].key_size as i32 - 8);
+        let there = self.copy(Operand::Imm(0));
+        let end = self.block();
+        self.counted(buckets, end, |lower, round, next| {
+            lower.store_word(bucket, Operand::Reg(round));
+            let key = lower.pointer(place);
+            visit(lower, key, there, next);
+        });
+        there
     }
 
     /// `has_key(@x, key)`
     pub(super) fn has_key(&mut self, name: &str, key: &Expr) -> Operand {
         let map = self.map_number(name);
-        let bucket = self.first_bucket(map);
-        let key = self.key(map, Some(key), bucket);
+        if self.shared.maps[map].bucket_in_key {
+            return Operand::Reg(self.each_bucket(map, Some(key), |lower, key, there, next| {
+                let entry = lower.call(Helper::MapLookupElem, vec![Arg::Map(map), key]);
+                let found = lower.block();
+                lower.branch(Cond::Ne, Operand::Reg(entry), Operand::Imm(0), found, next);
+                lower.go_on_at(found);
+                lower.op(Op::Const(there, 1));
+                lower.jump(next);
+            }));
+        }
+        let key = self.key(map, Some(key), None);
         let entry = self.lookup(map, key);
         Operand::Reg(self.comparison(Cond::Ne, Operand::Reg(entry), Operand::Imm(0)))
-    }
-
-    fn first_bucket(&self, map: usize) -> Option<Operand> {
-        self.shared.maps[map]
-            .bucket_in_key
-            .then_some(Operand::Imm(0))
     }
 
     /// `find(@x, key, $v)`: sets the variable where there is an entry, and tells whether there is.
@@ -457,4 +534,9 @@ impl Lower<'_, '_> {
         self.copy_memory(to.plus(key_size as i32), value, value_size);
         to
     }
+}
+
+/// True of `tid`.
+fn is_thread(key: &Expr) -> bool {
+    matches!(&key.kind, ExprKind::Ident(name) if name == "tid")
 }

@@ -11,15 +11,20 @@ mod call;
 mod expr;
 mod loops;
 mod map;
+mod marker;
 mod memory;
 mod operator;
+mod other_task;
 mod output;
 mod piece;
 mod prologue;
+mod series;
 mod shared;
 mod stack;
 mod stmt;
 mod string;
+mod subprogram;
+mod task;
 mod value;
 
 use std::collections::HashMap;
@@ -38,7 +43,9 @@ use crate::{
 use build::Builder;
 use memory::Mem;
 use prologue::Entry;
+use subprogram::Subprogram;
 
+pub(crate) use map::Deleted;
 pub(crate) use piece::Piece;
 pub(crate) use prologue::{Number, Start, SyscallDispatch};
 pub(crate) use shared::{Shared, maps, ring_bytes, stack_entries};
@@ -85,6 +92,8 @@ pub(crate) fn lower(
         current: 0,
         entry: Entry::default(),
         variables: HashMap::new(),
+        subprograms: HashMap::new(),
+        inside: None,
         scratch: SCRATCH_HEAD,
         scratch_max: SCRATCH_HEAD,
         loops: Vec::new(),
@@ -102,10 +111,12 @@ pub(crate) fn lower(
     })
 }
 
-/// The first words of a program's memory: whether it is in use, and whether a loop's body has returned for all.
-const SCRATCH_HEAD: u32 = 16;
+/// The first words of a program's memory: whether it is in use, whether a loop's body has returned for all, and
+/// whether a subprogram ends the program.
+const SCRATCH_HEAD: u32 = 24;
 const SCRATCH_BUSY: i32 = 0;
 const SCRATCH_RETURNED: i32 = 8;
+const SCRATCH_LEFT: i32 = 16;
 
 /// Operations of a program, at most. The kernel takes a million instructions (`BPF_COMPLEXITY_LIMIT_INSNS` of
 /// `include/linux/bpf.h`), and an operation is one or a few.
@@ -137,7 +148,12 @@ enum Known {
     PidTgid,
     UidGid,
     Task,
+    TypedTask,
     Cpu,
+    /// What a map has for the running thread: its key is `tid`.
+    OfThread(usize),
+    /// Nothing that still holds.
+    Forgotten,
 }
 
 pub(crate) struct Lower<'a, 'b> {
@@ -148,6 +164,9 @@ pub(crate) struct Lower<'a, 'b> {
     current: usize,
     entry: Entry,
     variables: HashMap<usize, Variable>,
+    subprograms: HashMap<String, Subprogram>,
+    /// The subprogram that is being built.
+    inside: Option<Subprogram>,
     scratch: u32,
     scratch_max: u32,
     loops: Vec<Loop>,
@@ -207,6 +226,15 @@ impl Lower<'_, '_> {
     fn call(&mut self, helper: Helper, args: Vec<Arg>) -> Reg {
         let to = self.reg();
         self.op(Op::Call(Some(to), helper, args));
+        // These are called straight, and return an int before Linux 6.4: the upper half means nothing.
+        if matches!(helper, Helper::MapUpdateElem | Helper::MapDeleteElem) {
+            self.op(Op::Extend {
+                to,
+                from: to,
+                bytes: 4,
+                signed: true,
+            });
+        }
         to
     }
 
@@ -266,17 +294,33 @@ impl Lower<'_, '_> {
 
     /// Works a value out once for all of a block.
     fn once(&mut self, what: Known, helper: Helper) -> Reg {
-        let current = self.current;
-        let found = self
-            .known
-            .iter()
-            .find(|(function, known, _)| *function == current && *known == what);
-        if let Some(&(.., reg)) = found {
+        if let Some(reg) = self.known(what) {
             return reg;
         }
         let reg = self.call(helper, Vec::new());
-        self.known.push((current, what, reg));
+        self.learn(what, reg);
         reg
+    }
+
+    fn known(&self, what: Known) -> Option<Reg> {
+        let mut known = self.known.iter();
+        let found = known.find(|(function, known, _)| (*function, *known) == (self.current, what));
+        found.map(|&(.., reg)| reg)
+    }
+
+    fn learn(&mut self, what: Known, reg: Reg) {
+        self.known.push((self.current, what, reg));
+    }
+
+    /// What is known of maps' values for the running thread holds no longer: of one map, or of all.
+    fn forget_values(&mut self, of: Option<usize>) {
+        for (_, known, _) in &mut self.known {
+            if let Known::OfThread(map) = *known
+                && of.is_none_or(|of| of == map)
+            {
+                *known = Known::Forgotten;
+            }
+        }
     }
 
     /// Runs `inner`, and gives back the room that it took for values on their way.

@@ -10,10 +10,8 @@ use crate::{
 impl Lower<'_, '_> {
     /// Goes to `then` where the expression is true, else to `other`. Nothing follows.
     pub(super) fn truth(&mut self, expr: &Expr, then: BlockId, other: BlockId) {
-        if let Some(value) = self.constant(expr.id)
-            && self.kind(expr).is_scalar()
-        {
-            return self.jump(if value != 0 { then } else { other });
+        if let Some(holds) = self.known_truth(expr) {
+            return self.jump(if holds { then } else { other });
         }
         let before = std::mem::replace(&mut self.span, expr.span);
         match &expr.kind {
@@ -42,6 +40,12 @@ impl Lower<'_, '_> {
             }
         }
         self.span = before;
+    }
+
+    /// What a condition is, where that is known before the script runs.
+    pub(super) fn known_truth(&self, condition: &Expr) -> Option<bool> {
+        let value = self.constant(condition.id)?;
+        self.kind(condition).is_scalar().then_some(value != 0)
     }
 
     /// A number that is not zero where the expression is true.
@@ -275,7 +279,7 @@ impl Lower<'_, '_> {
                 let value = self.val(operand);
                 let to = self.reg();
                 self.op(Op::Alu(Alu::Xor, to, value, Operand::Imm(-1)));
-                Operand::Reg(to)
+                self.narrowed(Operand::Reg(to), &self.kind(expr))
             }
             UnaryOp::Deref => self.load_value(expr),
             UnaryOp::AddressOf => self.address_of(operand),

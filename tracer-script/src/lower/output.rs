@@ -134,7 +134,7 @@ impl Lower<'_, '_> {
     /// `printf` and its kin.
     pub(crate) fn formatted(&mut self, call: &Call) {
         let text = self.literal_text(&call.args[0]).unwrap_or_default();
-        let format = format::parse(&text).unwrap_or(Format { parts: Vec::new() });
+        let format = format::parse(&text);
         let kind = match call.name.as_str() {
             "printf" => ActionKind::Printf(format),
             "errorf" => ActionKind::Errorf(format),
@@ -144,6 +144,46 @@ impl Lower<'_, '_> {
         };
         let args: Vec<&Expr> = call.args[1..].iter().collect();
         self.send(kind, &args);
+    }
+
+    /// `debugf`: a line of `/sys/kernel/tracing/trace_pipe`. Numbers are handed over whole.
+    pub(crate) fn debugf(&mut self, call: &Call) {
+        let text = self.literal_text(&call.args[0]).unwrap_or_default();
+        let format = format::parse(&text);
+        let mut text = Vec::new();
+        for part in &format.parts {
+            match part {
+                format::Part::Text(literal) => {
+                    // A percent sign of its own was two.
+                    for &byte in literal {
+                        text.extend(std::iter::repeat_n(byte, 1 + usize::from(byte == b'%')));
+                    }
+                }
+                format::Part::Conversion(conversion) => match conversion.kind {
+                    's' => text.extend(b"%s"),
+                    'p' => text.extend(b"%px"),
+                    number => text.extend(format!("%ll{number}").bytes()),
+                },
+            }
+        }
+        text.push(0);
+        self.temporarily(|lower| {
+            let at = Mem::Rodata(lower.shared.constant(&text));
+            let mut args = vec![lower.pointer(at), Arg::Imm(text.len() as i64)];
+            for (conversion, arg) in format.conversions().zip(&call.args[1..]) {
+                args.push(match conversion.kind {
+                    's' => {
+                        let (place, _) = lower.readable(arg);
+                        Arg::Reg(lower.address(place))
+                    }
+                    _ => {
+                        let value = lower.val(arg);
+                        Arg::Reg(lower.copy(value))
+                    }
+                });
+            }
+            lower.call_only(Helper::TracePrintk, args);
+        });
     }
 
     /// `print`
@@ -182,7 +222,7 @@ impl Lower<'_, '_> {
         };
         let words = super::piece::Piece::Words(vec![status]);
         self.send_pieces(ActionKind::Exit, vec![INT], vec![(words, 8)]);
-        self.leave();
+        self.leave_program();
     }
 
     /// `time`
@@ -243,7 +283,7 @@ impl Lower<'_, '_> {
             lower.send(ActionKind::Errorf(format), &[]);
             let words = super::piece::Piece::Words(vec![Operand::Imm(1)]);
             lower.send_pieces(ActionKind::Exit, vec![INT], vec![(words, 8)]);
-            lower.leave();
+            lower.leave_program();
         });
         self.go_on_at(holds);
     }

@@ -148,7 +148,7 @@ impl Lower<'_, '_> {
             "pcomm" => self.other_comm(None, "real_parent"),
             "leader_comm" => self.other_comm(None, "group_leader"),
             "probetype" => {
-                let mut text = self.target().kind.name().as_bytes().to_vec();
+                let mut text = self.target().kind.type_name().as_bytes().to_vec();
                 text.push(0);
                 let from = Mem::Rodata(self.shared.constant(&text));
                 Piece::copied(from, text.len() as u32)

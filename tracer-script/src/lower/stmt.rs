@@ -24,11 +24,17 @@ impl Lower<'_, '_> {
 
     fn stmt(&mut self, statement: &Stmt) {
         match &statement.kind {
-            StmtKind::Expr(expr) => self.temporarily(|lower| lower.for_effect(expr)),
+            StmtKind::Expr(expr) => match &expr.kind {
+                ExprKind::Call(call) if call.name == "delete" => self.delete_statement(call),
+                _ => self.temporarily(|lower| lower.for_effect(expr)),
+            },
             StmtKind::Discard(expr) => self.temporarily(|lower| lower.for_effect(expr)),
             StmtKind::Assign(target, operator, value) => self.assign(target, *operator, value),
             StmtKind::Let(_, _, value, id) => self.declare(*id, value.as_ref()),
             StmtKind::If(condition, then, other) => {
+                if let Some(holds) = self.known_truth(condition) {
+                    return self.aside(|lower| lower.stmts(if holds { then } else { other }));
+                }
                 let (yes, no, done) = (self.block(), self.block(), self.block());
                 self.temporarily(|lower| lower.truth(condition, yes, no));
                 for (block, body) in [(yes, then), (no, other)] {
@@ -46,21 +52,19 @@ impl Lower<'_, '_> {
             }
             StmtKind::Break => self.leave_loop(true),
             StmtKind::Continue => self.leave_loop(false),
-            StmtKind::Return(value) => {
-                if let Some(value) = value {
-                    self.temporarily(|lower| lower.val(value));
-                }
-                self.leave();
-            }
+            StmtKind::Return(value) => self.return_from(value.as_ref()),
             StmtKind::Block(body) => self.stmts(body),
         }
     }
 
-    /// Ends the program, from wherever that is said.
+    /// Ends the program or the subprogram, from wherever that is said; a subprogram returns what has been kept.
     pub(super) fn leave(&mut self) {
         if self.current == 0 {
             let exit = self.entry.exit;
             return self.jump(exit);
+        }
+        if self.is_subprogram() {
+            return self.return_kept();
         }
         let returned = self.returned();
         self.store_word(returned, Operand::Imm(1));
@@ -99,7 +103,7 @@ impl Lower<'_, '_> {
         }
     }
 
-    fn room_for(&mut self, index: usize) -> Variable {
+    pub(super) fn room_for(&mut self, index: usize) -> Variable {
         let info = &self.given.checked.variables[index];
         let variable = if super::expr::is_scalar_like(&info.kind) && !info.in_memory {
             Variable::Register(self.reg())
@@ -168,7 +172,7 @@ impl Lower<'_, '_> {
     }
 
     /// A number cut to the width of a variable that was declared so.
-    fn fitted(&mut self, number: Operand, kind: &Type) -> Operand {
+    pub(super) fn fitted(&mut self, number: Operand, kind: &Type) -> Operand {
         match kind {
             Type::Int { size, .. } if *size < 8 => self.converted(number, kind),
             Type::Bool => self.converted(number, kind),

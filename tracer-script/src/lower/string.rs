@@ -13,12 +13,31 @@ use super::{memory::chunks, piece::Piece};
 /// Strings up to that many bytes are compared without a loop.
 const UNROLLED_MAX: u32 = 64;
 
+/// Bytes of a string that is searched in jumps, where it could be searched by a callback.
+const SEARCH_MAX: u32 = 256;
+
+/// Memory that a function shares with the one that calls it back.
+#[derive(Clone, Copy)]
+enum Shared {
+    /// Among the constants.
+    Rodata(u32),
+    /// In the program's own.
+    Scratch(u32),
+}
+
 impl Lower<'_, '_> {
-    /// Makes sure that memory can be read by loads, and that nothing stands behind a string's end.
+    /// Makes sure that memory can be read by loads, and that nothing stands behind a string's end. Characters in
+    /// an array or behind a pointer are a string.
     pub(super) fn readable(&mut self, expr: &Expr) -> (Mem, u32) {
-        let kind = self.kind(expr);
+        let (kind, place) = match self.kind(expr) {
+            Type::Ptr(..) => {
+                let most = self.given.config.max_strlen as u32;
+                (Type::Str(most), self.pointed_memory(expr))
+            }
+            Type::Array(_, count) => (Type::Str(count), self.memory(expr)),
+            kind => (kind, self.memory(expr)),
+        };
         let size = self.stored_size(&kind);
-        let place = self.memory(expr);
         if !matches!(place, Mem::Far(..)) {
             return (place, size);
         }
@@ -292,8 +311,11 @@ impl Lower<'_, '_> {
             return Operand::Imm(found.map_or(-1, |at| at as i64));
         }
         let (place, size) = self.readable(haystack);
-        let base = self.address(place);
         let (sought, most) = self.readable(needle);
+        if size > SEARCH_MAX && self.calls_back() {
+            return self.find_by_callback((place, size), (sought, most));
+        }
+        let base = self.address(place);
         let sought = self.address(sought);
         let result = self.copy(Operand::Imm(-1));
         let end = self.block();
@@ -305,6 +327,56 @@ impl Lower<'_, '_> {
             lower.jump(end);
         });
         Operand::Reg(result)
+    }
+
+    /// The same for long strings: the verifier would have to follow too many jumps.
+    fn find_by_callback(&mut self, haystack: (Mem, u32), needle: (Mem, u32)) -> Operand {
+        let (haystack, size) = (self.shareable(haystack), haystack.1);
+        let (needle, most) = (self.shareable(needle), needle.1);
+        let result = self.scratch;
+        let place = self.scratch_room(8);
+        self.store_word(place, Operand::Imm(-1));
+        let function = self.callback(2, 1, |lower| {
+            let base = lower.address_of_shared(haystack);
+            let sought = lower.address_of_shared(needle);
+            let (inside, found, next) = (lower.block(), lower.block(), lower.block());
+            let limit = Operand::Imm(size.into());
+            lower.branch(Cond::Lt, Operand::Reg(0), limit, inside, next);
+            lower.go_on_at(inside);
+            lower.matches_at(base, 0, size, (sought, most), found, next);
+            lower.go_on_at(found);
+            let place = lower.in_scratch(result);
+            lower.store_word(place, Operand::Reg(0));
+            let span = lower.span;
+            lower.f().ret(Operand::Imm(1), span);
+            lower.go_on_at(next);
+        });
+        self.loop_call(Arg::Imm(size.into()), function);
+        let place = self.in_scratch(result);
+        Operand::Reg(self.load(place, 8))
+    }
+
+    /// Memory as a callback finds it: what is not there yet is copied to the program's own.
+    fn shareable(&mut self, (from, size): (Mem, u32)) -> Shared {
+        let base = self.scratch_base();
+        match from {
+            Mem::Rodata(at) => Shared::Rodata(at),
+            Mem::At(reg, at) if reg == base => Shared::Scratch(at as u32),
+            _ => {
+                let at = self.scratch;
+                let to = self.scratch_room(size);
+                self.copy_memory(to, from, size);
+                Shared::Scratch(at)
+            }
+        }
+    }
+
+    fn address_of_shared(&mut self, shared: Shared) -> Reg {
+        let place = match shared {
+            Shared::Rodata(at) => Mem::Rodata(at),
+            Shared::Scratch(at) => self.in_scratch(at),
+        };
+        self.address(place)
     }
 
     /// Whether a string begins at this byte of another.

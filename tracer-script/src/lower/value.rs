@@ -9,19 +9,13 @@ use crate::{
 };
 
 impl Lower<'_, '_> {
-    /// The process that runs, as the tracer sees processes.
-    pub(super) fn process(&mut self) -> Reg {
-        let both = self.once(Known::PidTgid, Helper::GetCurrentPidTgid);
-        self.upper(both)
-    }
-
-    fn upper(&mut self, both: Reg) -> Reg {
+    pub(super) fn upper(&mut self, both: Reg) -> Reg {
         let to = self.reg();
         self.op(Op::Alu(Alu::Rsh, to, Operand::Reg(both), Operand::Imm(32)));
         to
     }
 
-    fn lower_half(&mut self, from: Reg) -> Reg {
+    pub(super) fn lower_half(&mut self, from: Reg) -> Reg {
         let to = self.reg();
         self.op(Op::Extend {
             to,
@@ -38,11 +32,10 @@ impl Lower<'_, '_> {
         if let (Some((inode, device)), false) = (namespace, initial) {
             return self.pid_in_namespace(thread, device, inode);
         }
-        let both = self.once(Known::PidTgid, Helper::GetCurrentPidTgid);
         Operand::Reg(if thread {
-            self.lower_half(both)
+            self.thread()
         } else {
-            self.upper(both)
+            self.process()
         })
     }
 
@@ -131,16 +124,11 @@ impl Lower<'_, '_> {
                 let context = self.context();
                 Operand::Reg(self.call(Helper::GetAttachCookie, vec![Arg::Reg(context)]))
             }
-            Number::Syscall => match (self.entry.place, self.current, &self.given.start.syscalls) {
-                (Some(place), 0, _) => Operand::Reg(place),
-                (_, _, Some(dispatch)) if dispatch.calls.len() == 1 => {
-                    Operand::Imm(dispatch.calls[0].1.into())
-                }
-                _ => {
-                    let span = self.span;
-                    self.error(span, "probe cannot be used in a loop over a map here: keep it in a variable before");
-                    Operand::Imm(0)
-                }
+            Number::Syscall => match (self.entry.place, &self.given.start.syscalls) {
+                (Some(place), _) => Operand::Reg(self.known_place(place)),
+                // One call alone has no table.
+                (None, Some(dispatch)) => Operand::Imm(dispatch.calls[0].1.into()),
+                (None, None) => Operand::Imm(0),
             },
         }
     }

@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory as _, ValueEnum, error::ErrorKind};
 use tracer_script::compile::Stage;
 
 use super::{Cli, common::Format, parse, script};
-use crate::script::run;
+use crate::script::{files::FoundFiles, run};
 
 /// When output is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -117,13 +117,13 @@ pub struct Options {
           conflicts_with_all = ["format", "dump", "dry_run"])]
     export: Option<SocketAddr>,
 
-    /// Taken, and not needed: types come from the running kernel
+    /// Look for headers here, too; those of the kernel are not needed, as types come from the running one
     #[arg(short = 'I', value_name = "FOLDER")]
     include_folder: Vec<PathBuf>,
 
-    /// Taken, and not needed: types come from the running kernel
+    /// Read the declarations of this header before the script
     #[arg(long, value_name = "FILE")]
-    include: Vec<PathBuf>,
+    include: Vec<String>,
 
     /// Tell what is done; twice, in detail
     #[arg(short, long, action = clap::ArgAction::Count)]
@@ -139,7 +139,7 @@ pub struct Options {
 pub fn run(options: Options) -> anyhow::Result<u8> {
     if options.list {
         let pattern = options.words.first().map(String::as_str);
-        return script::list(pattern, options.verbose > 0).map(|()| 0);
+        return script::list(pattern, options.verbose > 0, options.pid).map(|()| 0);
     }
     if options.execute.is_none() && options.words.is_empty() {
         wrong_usage("there is no script: give a FILE, - for standard input, or -e PROGRAM");
@@ -187,9 +187,9 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
         dry_run,
         dump,
         export: _,
-        include_folder: _,
-        include: _,
-        verbose: _,
+        include_folder,
+        include,
+        verbose,
         mut words,
     } = options;
     let escaped = is_behind_dashes(&words);
@@ -201,6 +201,10 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
     Ok(run::Options {
         source: source.text,
         file: source.name,
+        headers: include,
+        files: FoundFiles {
+            folders: include_folder,
+        },
         params,
         environment: script::environment(),
         command: match command {
@@ -216,6 +220,7 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
         },
         quiet,
         helper_errors: warnings,
+        verbose: verbose > 0,
         no_warnings,
         dry_run,
         dump: dump.map(Stage::from),

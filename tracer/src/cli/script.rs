@@ -155,8 +155,8 @@ fn load(options: &Options, format: Format) -> Result<run::Ready, Failure> {
 }
 
 /// Lists what can be traced, or types. Nothing found is an error; a closed output is not.
-pub fn list(pattern: Option<&str>, verbose: bool) -> anyhow::Result<()> {
-    let lines = list::list(pattern, verbose)?;
+pub fn list(pattern: Option<&str>, verbose: bool, pid: Option<u32>) -> anyhow::Result<()> {
+    let lines = list::list(pattern, verbose, pid)?;
     if lines.is_empty() {
         bail!("nothing matches {:?}", pattern.unwrap_or("*"));
     }

@@ -33,16 +33,9 @@ pub fn failed(error: anyhow::Error) -> Failure {
 
 /// What output needs to know of a script; messages go to standard error.
 pub fn context(scene: Scene, quiet: bool) -> output::Context {
-    let Scene {
-        image,
-        file,
-        source,
-        stacks,
-    } = scene;
+    let Scene { image, stacks } = scene;
     output::Context {
         image,
-        file,
-        source,
         quiet,
         stacks: Box::new(move |hash| stacks.frames(hash)),
         errors: Box::new(io::stderr()),

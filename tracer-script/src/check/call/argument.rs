@@ -6,6 +6,11 @@ use crate::{
     types::Type,
 };
 
+/// What strings consist of.
+fn is_character(kind: &Type) -> bool {
+    matches!(kind, Type::Int { size: 1, .. })
+}
+
 impl Checker<'_> {
     /// A word that stands for itself: `monotonic`.
     pub(in crate::check) fn word<'e>(&mut self, arg: &'e Expr) -> Option<&'e str> {
@@ -44,10 +49,13 @@ impl Checker<'_> {
         kind
     }
 
+    /// A string, or characters in an array or behind a pointer. The type that it is read as.
     pub(in crate::check) fn string(&mut self, arg: &Expr, function: &str) -> Type {
         let kind = self.expr(arg);
-        match kind {
+        match &kind {
             Type::Str(_) | Type::Unknown => kind,
+            Type::Ptr(to, _) if is_character(to) => Type::Str(self.config.max_strlen as u32),
+            Type::Array(element, count) if is_character(element) => Type::Str(*count),
             _ => self.error(
                 arg.span,
                 format!("{function}() only supports string arguments ({kind} provided)"),
@@ -81,6 +89,21 @@ impl Checker<'_> {
                     .unwrap_or_default(),
             ),
             ExprKind::Call(call) if call.name == "str" => self.known_string(&call.args[0]),
+            ExprKind::TupleIndex(of, index) => self.type_name_of(of, *index),
+            _ => None,
+        }
+    }
+
+    /// What `typeinfo(x).1` and `typeinfo(x).2` are.
+    fn type_name_of(&self, of: &Expr, index: u32) -> Option<String> {
+        let ExprKind::Call(call) = &of.kind else {
+            return None;
+        };
+        let asked = call.args.first().filter(|_| call.name == "typeinfo")?;
+        match (&self.result.types[asked.id as usize], index) {
+            (Type::Unknown, _) => None,
+            (kind, 1) => Some(kind.family().to_owned()),
+            (kind, 2) => Some(kind.to_string()),
             _ => None,
         }
     }

@@ -30,9 +30,76 @@ impl Checker<'_> {
         Type::Void
     }
 
+    /// Ends compiling where it may be reached; its arguments are known beforehand.
     pub(crate) fn fail(&mut self, expr: &Expr, call: &Call) -> Type {
-        let text = text_or(call.args.first(), "fail");
+        let Some(format) = self.format_of(call) else {
+            return Type::Void;
+        };
+        let mut args = call.args[1..].iter();
+        let mut text = String::new();
+        for part in &format.parts {
+            match part {
+                format::Part::Text(bytes) => text.push_str(&String::from_utf8_lossy(bytes)),
+                format::Part::Conversion(conversion) => {
+                    let skipped = usize::from(conversion.width_argument)
+                        + usize::from(conversion.precision_argument);
+                    let Some(arg) = args.nth(skipped) else {
+                        return Type::Void;
+                    };
+                    match self.known_text(conversion.kind, arg) {
+                        Some(known) => text.push_str(&known),
+                        None => {
+                            return self
+                                .error(arg.span, "fail() takes literals only: it ends compiling");
+                        }
+                    }
+                }
+            }
+        }
         self.error(expr.span, text)
+    }
+
+    /// What is known before the script runs, as text.
+    fn known_text(&self, conversion: char, arg: &Expr) -> Option<String> {
+        if conversion == 's' {
+            let truth = |value| if value != 0 { "true" } else { "false" };
+            return self.known_string(arg).or_else(|| {
+                let of_kind = self.constant(arg.id).map(truth);
+                of_kind.map(str::to_owned)
+            });
+        }
+        let value = self.constant(arg.id)?;
+        Some(match conversion {
+            'd' | 'i' => value.to_string(),
+            'x' | 'X' | 'p' => format!("{value:x}"),
+            'o' => format!("{value:o}"),
+            'c' => char::from(value as u8).to_string(),
+            _ => (value as u64).to_string(),
+        })
+    }
+
+    /// What the kernel's own `printf` takes: numbers, addresses and strings, three at the most
+    /// (`bpf_trace_printk()` of `kernel/trace/bpf_trace.c`).
+    pub(crate) fn debugf(&mut self, _: &Expr, call: &Call) -> Type {
+        let Some(format) = self.format_of(call) else {
+            return Type::Void;
+        };
+        let odd = format.conversions().find(|one| {
+            !"diuxps".contains(one.kind)
+                || one.width_argument
+                || one.precision_argument
+                || one.variant.is_some()
+        });
+        match odd {
+            Some(odd) => self.error(
+                call.args[0].span,
+                format!(
+                    "debugf: {} cannot be printed by the kernel: only %d, %i, %u, %x, %p and %s",
+                    odd.text
+                ),
+            ),
+            None => Type::Void,
+        }
     }
 
     pub(crate) fn static_assert(&mut self, expr: &Expr, call: &Call) -> Type {
@@ -59,6 +126,12 @@ impl Checker<'_> {
 
     /// A format with its arguments.
     pub(crate) fn formatted(&mut self, _: &Expr, call: &Call) -> Type {
+        self.format_of(call);
+        Type::Void
+    }
+
+    /// The format of a call, where it is right and its arguments fit.
+    fn format_of(&mut self, call: &Call) -> Option<format::Format> {
         let kinds: Vec<Type> = call.args.iter().map(|arg| self.expr(arg)).collect();
         let Some(text) = self.known_string(&call.args[0]) else {
             self.error(
@@ -68,19 +141,13 @@ impl Checker<'_> {
                     call.name
                 ),
             );
-            return Type::Void;
+            return None;
         };
         let text = match &call.args[0].kind {
             ExprKind::Str(bytes) => bytes.clone(),
             _ => text.into_bytes(),
         };
-        let format = match format::parse(&text) {
-            Ok(format) => format,
-            Err(message) => {
-                self.error(call.args[0].span, format!("{}: {message}", call.name));
-                return Type::Void;
-            }
-        };
+        let format = format::parse(&text);
         let given = call.args.len() - 1;
         if format.arguments() != given {
             let word = if given < format.arguments() {
@@ -97,7 +164,7 @@ impl Checker<'_> {
                     format.arguments()
                 ),
             );
-            return Type::Void;
+            return None;
         }
         let mut next = 1;
         for conversion in format.conversions() {
@@ -115,7 +182,7 @@ impl Checker<'_> {
                 );
             }
         }
-        Type::Void
+        Some(format)
     }
 
     pub(crate) fn print(&mut self, _: &Expr, call: &Call) -> Type {
@@ -181,7 +248,8 @@ fn fits_conversion(conversion: char, kind: &Type) -> bool {
         (_, Type::Unknown) => true,
         ('r', Type::Buf(_) | Type::Str(_)) => true,
         ('r', _) => false,
-        ('s', Type::Int { .. } | Type::Bool | Type::Ptr(..)) => matches!(kind, Type::Bool),
+        ('s', Type::Ptr(..)) => kind.is_function_pointer(),
+        ('s', Type::Int { .. }) => false,
         ('s', kind) => !matches!(kind, Type::Void | Type::Args | Type::Aggregate(_)),
         ('d' | 'i' | 'u' | 'o' | 'x' | 'X' | 'c' | 'p', Type::Aggregate(aggregate)) => {
             aggregate.is_number()

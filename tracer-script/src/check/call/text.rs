@@ -14,10 +14,16 @@ impl Checker<'_> {
     }
 
     pub(crate) fn strcap(&mut self, expr: &Expr, call: &Call) -> Type {
-        if let Type::Str(size) = self.string(&call.args[0], "strcap") {
+        let kind = self.string(&call.args[0], "strcap");
+        // What a pointer leads to has no room of its own: there it is the length.
+        if let (Type::Str(size), false) = (kind, self.is_pointer(&call.args[0])) {
             self.set_constant(expr.id, i64::from(size));
         }
         INT
+    }
+
+    fn is_pointer(&self, arg: &Expr) -> bool {
+        matches!(self.result.types[arg.id as usize], Type::Ptr(..))
     }
 
     pub(crate) fn strcmp(&mut self, _: &Expr, call: &Call) -> Type {

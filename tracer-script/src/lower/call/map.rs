@@ -2,10 +2,18 @@
 
 use crate::{
     ast::{Call, Expr, ExprKind},
-    ir::Operand,
-    lower::Lower,
+    ir::{Cond, Operand},
+    lower::{Deleted, Lower},
     types::Type,
 };
+
+/// The map and the key of a `delete`.
+fn deleted(call: &Call) -> Option<(&str, Option<&Expr>)> {
+    match &call.args[0].kind {
+        ExprKind::Map(name, key) => Some((name, call.args.get(1).or(key.as_deref()))),
+        _ => None,
+    }
+}
 
 impl Lower<'_, '_> {
     pub(crate) fn has_key_call(&mut self, call: &Call) -> Operand {
@@ -31,11 +39,27 @@ impl Lower<'_, '_> {
     }
 
     pub(crate) fn delete_call(&mut self, call: &Call) -> Operand {
-        let ExprKind::Map(name, key) = &call.args[0].kind else {
+        let Some((name, key)) = deleted(call) else {
             return Operand::Imm(0);
         };
-        let key = call.args.get(1).or(key.as_deref());
-        self.temporarily(|lower| lower.delete(name, key))
+        self.temporarily(|lower| match lower.delete(name, key) {
+            Deleted::Word(there) => Operand::Reg(there),
+            Deleted::Result(result) => {
+                Operand::Reg(lower.comparison(Cond::Eq, Operand::Reg(result), Operand::Imm(0)))
+            }
+        })
+    }
+
+    /// `delete(@x, key)` of which no one asks whether it was there: where it was not, that is a failure to be told.
+    pub(in crate::lower) fn delete_statement(&mut self, call: &Call) {
+        let Some((name, key)) = deleted(call) else {
+            return;
+        };
+        self.temporarily(|lower| {
+            if let Deleted::Result(result) = lower.delete(name, key) {
+                lower.report_failure(result, "map_delete_elem");
+            }
+        });
     }
 
     pub(crate) fn len(&mut self, call: &Call) -> Operand {

@@ -48,6 +48,7 @@ pub struct KernelFacts<'a> {
     functions: Cache<String, Option<Rc<Signature>>>,
     raw_tracepoints: Cache<String, Option<Rc<Signature>>>,
     tracepoints: Cache<(String, String), Event>,
+    symbols: Cache<String, Option<u64>>,
 }
 
 impl<'a> KernelFacts<'a> {
@@ -65,6 +66,7 @@ impl<'a> KernelFacts<'a> {
             functions: Cache::default(),
             raw_tracepoints: Cache::default(),
             tracepoints: Cache::default(),
+            symbols: Cache::default(),
         })
     }
 
@@ -255,8 +257,14 @@ impl Facts for KernelFacts<'_> {
         })
     }
 
+    fn kernel_variable(&self, name: &str) -> Option<Type> {
+        self.search(|types| Some(types.kind(types.layers.find_variable(name)?)))
+    }
+
     fn kernel_symbol(&self, name: &str) -> Option<u64> {
-        machine::kernel_symbol(name)
+        remember(&self.symbols, name.to_owned(), |name| {
+            machine::kernel_symbol(name)
+        })
     }
 
     fn user_symbol(&self, path: &str, name: &str) -> Option<u64> {

@@ -323,15 +323,20 @@ fn around(number: Number) -> (Number, Number) {
     ((number - 1).max(least), (number + 1).min(u64::MAX.into()))
 }
 
-/// One line of a graph.
+/// One line of a graph, with a point where zero is between borders on both sides of it.
 fn point(number: Option<Number>, min: Number, max: Number) -> String {
     let mut line = vec![b' '; GRAPH];
     line[0] = b'|';
     line[GRAPH - 1] = b'|';
-    if let Some(number) = number {
+    let column = |number: Number| {
         let share = (number - min) as f32 / (max - min) as f32;
-        let at = ((GRAPH - 1) as f32 * share) as usize;
-        line[at.min(GRAPH - 1)] = b'*';
+        (((GRAPH - 1) as f32 * share) as usize).min(GRAPH - 1)
+    };
+    if min < 0 && max > 0 {
+        line[column(0)] = b'.';
+    }
+    if let Some(number) = number {
+        line[column(number)] = b'*';
     }
     let mut shown = b"-".to_vec();
     if number.is_some() {

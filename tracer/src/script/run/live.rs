@@ -15,7 +15,12 @@ use tokio::{
 };
 use tracer_script::{probe::AttachKind, program::Image};
 
-use super::{Flush, Options, Visit, Visitor, actor::Actor, timer::Timers, visit};
+use super::{
+    Flush, Options, Visit, Visitor,
+    actor::{Actor, Wanted},
+    timer::Timers,
+    visit,
+};
 use crate::{
     engine::{
         every,
@@ -64,8 +69,12 @@ impl Run {
             true => None,
             false => Some(signal(SignalKind::user_defined1())?),
         };
+        let wanted = Wanted {
+            helper_errors: options.helper_errors,
+            warnings: !options.no_warnings,
+        };
         Ok(Self {
-            actor: Actor::new(image, session, face, options.helper_errors),
+            actor: Actor::new(image, session, face, wanted),
             records,
             timers: Timers::default(),
             user_signal,
@@ -80,7 +89,7 @@ impl Run {
 
     /// Attaches, and detaches again.
     pub fn attach_only(&mut self) -> anyhow::Result<()> {
-        self.actor.session.attach()?;
+        self.actor.attach()?;
         self.actor.session.detach();
         Ok(())
     }
@@ -89,7 +98,7 @@ impl Run {
     pub fn begin(&mut self, options: &Options) -> anyhow::Result<()> {
         let actor = &mut self.actor;
         actor.run_all(AttachKind::Begin)?;
-        actor.session.attach()?;
+        actor.attach()?;
         self.timers = Timers::start(&actor.image, &actor.session)?;
         let now = Instant::now();
         self.reports = options.interval.map(|period| every(now, period));

@@ -23,7 +23,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use tokio::{io::unix::AsyncFd, runtime::Runtime};
 use tracer_script::{
-    Diagnostics, Input, Level,
+    Compiled, Diagnostics, Input, Level, Sources,
     check::Params,
     compile::{Stage, compile_showing},
     facts::Facts,
@@ -31,6 +31,7 @@ use tracer_script::{
 };
 
 use super::{
+    files::FoundFiles,
     output::Face,
     session::{FindFunction, ScriptError, Session, Stacks},
 };
@@ -68,6 +69,10 @@ pub struct Options {
     pub source: String,
     /// What it is called in messages.
     pub file: String,
+    /// Headers that come before it.
+    pub headers: Vec<String>,
+    /// Where files are looked for that it names.
+    pub files: FoundFiles,
     /// What the script is given. The process of `command` is added.
     pub params: Params,
     /// The environment that the script's configuration is read from.
@@ -86,6 +91,8 @@ pub struct Options {
     pub quiet: bool,
     /// Tell of helpers that fail.
     pub helper_errors: bool,
+    /// Tell what may be good to know of how the script is understood.
+    pub verbose: bool,
     /// Do not tell of what the compiler warns of.
     pub no_warnings: bool,
     /// Load and attach, and end.
@@ -102,10 +109,6 @@ pub struct Options {
 pub struct Scene {
     /// The script as compiled.
     pub image: Rc<Image>,
-    /// What it is called in messages.
-    pub file: String,
-    /// Its text.
-    pub source: String,
     /// The frames of its stacks.
     pub stacks: Stacks,
 }
@@ -146,7 +149,7 @@ pub struct Machine<'a> {
 pub struct Started {
     /// [`None`] where all that was wanted is done.
     run: Option<Run>,
-    options: Options,
+    sources: Rc<Sources>,
 }
 
 /// The same, with the event loop that it runs on.
@@ -161,19 +164,16 @@ pub fn start(
     machine: Machine<'_>,
     make_face: MakeFace<'_>,
 ) -> Result<Ready, Failure> {
-    on_own_loop(options, || start_here(options, machine, make_face))
+    on_own_loop(|| start_here(options, machine, make_face))
 }
 
 /// What `start` starts, with an event loop of its own.
-fn on_own_loop(
-    options: &Options,
-    start: impl FnOnce() -> Result<Started, Failure>,
-) -> Result<Ready, Failure> {
+fn on_own_loop(start: impl FnOnce() -> Result<Started, Failure>) -> Result<Ready, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot make the event loop")
-        .map_err(|error| failed(options, &error))?;
+        .map_err(|error| failed(&Sources::default(), &error))?;
     let guard = runtime.enter();
     let started = start();
     drop(guard);
@@ -189,11 +189,13 @@ pub fn start_here(
     machine: Machine<'_>,
     make_face: MakeFace<'_>,
 ) -> Result<Started, Failure> {
-    let (options, command) = prepare(options).map_err(|error| failed(options, &error))?;
+    let (options, command) =
+        prepare(options).map_err(|error| failed(&Sources::default(), &error))?;
     let (image, shown) = compiled(&options, machine.facts)?;
     if options.dump.is_some() {
-        print(&shown).map_err(|error| failed(&options, &error))?;
-        return Ok(Started { run: None, options });
+        let sources = image.sources;
+        print(&shown).map_err(|error| failed(&sources, &error))?;
+        return Ok(Started { run: None, sources });
     }
     start_image(options, Rc::new(image), machine, command, make_face)
 }
@@ -221,6 +223,8 @@ fn prepare(options: &Options) -> anyhow::Result<(Options, Option<Held>)> {
     options.params.start_ns = sys::clock_ns(libc::CLOCK_BOOTTIME);
     let tai_ns = sys::clock_ns(libc::CLOCK_TAI);
     options.params.tai_offset_ns = tai_ns.wrapping_sub(options.params.start_ns);
+    let epoch_ns = sys::clock_ns(libc::CLOCK_REALTIME);
+    options.params.epoch_offset_ns = epoch_ns.wrapping_sub(options.params.start_ns);
     Ok((options, command))
 }
 
@@ -228,17 +232,24 @@ fn prepare(options: &Options) -> anyhow::Result<(Options, Option<Held>)> {
 fn compiled(options: &Options, facts: &dyn Facts) -> Result<(Image, String), Failure> {
     let input = Input {
         source: &options.source,
+        file: &options.file,
+        headers: &options.headers,
         params: &options.params,
         environment: &options.environment,
         facts,
+        files: &options.files,
     };
     let mut shown = String::new();
-    let (image, diagnostics) = compile_showing(&input, &mut |stage, text| {
+    let Compiled {
+        image,
+        diagnostics,
+        sources,
+    } = compile_showing(&input, &mut |stage, text| {
         if options.dump == Some(stage) {
             shown.push_str(&text());
         }
     });
-    let text = rendered(&diagnostics, options);
+    let text = rendered(&diagnostics, &sources, options);
     match image {
         Some(image) if !diagnostics.has_errors() => {
             eprint!("{text}");
@@ -248,11 +259,16 @@ fn compiled(options: &Options, facts: &dyn Facts) -> Result<(Image, String), Fai
     }
 }
 
-fn rendered(diagnostics: &Diagnostics, options: &Options) -> String {
+fn rendered(diagnostics: &Diagnostics, sources: &Sources, options: &Options) -> String {
+    let told = |level| match level {
+        Level::Error => true,
+        Level::Warning => !options.no_warnings,
+        Level::Note => options.verbose,
+    };
     diagnostics
         .iter()
-        .filter(|one| one.level == Level::Error || !options.no_warnings)
-        .map(|one| one.render(&options.file, &options.source))
+        .filter(|one| told(one.level))
+        .map(|one| one.render(sources))
         .collect()
 }
 
@@ -264,10 +280,11 @@ fn start_image(
     command: Option<Held>,
     make_face: MakeFace<'_>,
 ) -> Result<Started, Failure> {
+    let sources = Rc::clone(&image.sources);
     match attach(&options, image, machine, command, make_face) {
-        Ok(run) => Ok(Started { run, options }),
-        Err(error) if is_closed_pipe(&error) => Ok(Started { run: None, options }),
-        Err(error) => Err(failed(&options, &error)),
+        Ok(run) => Ok(Started { run, sources }),
+        Err(error) if is_closed_pipe(&error) => Ok(Started { run: None, sources }),
+        Err(error) => Err(failed(&sources, &error)),
     }
 }
 
@@ -290,22 +307,22 @@ impl Started {
     /// Runs the script to its end, and gives back the status to exit with. A closed output is an end, not an
     /// error.
     pub async fn until_the_end(self) -> Result<u8, Failure> {
-        let Self { run, options } = self;
+        let Self { run, sources } = self;
         let Some(run) = run else {
             return Ok(0);
         };
         match run.until_the_end().await {
             Ok(status) => Ok(status),
             Err(error) if is_closed_pipe(&error) => Ok(0),
-            Err(error) => Err(failed(&options, &error)),
+            Err(error) => Err(failed(&sources, &error)),
         }
     }
 }
 
 /// The text of an error: with its place, where it concerns one.
-fn failed(options: &Options, error: &anyhow::Error) -> Failure {
+fn failed(sources: &Sources, error: &anyhow::Error) -> Failure {
     Failure::Run(match error.downcast_ref::<ScriptError>() {
-        Some(error) => error.render(&options.file, &options.source),
+        Some(error) => error.render(sources),
         None => format!("ERROR: {error:#}\n"),
     })
 }
@@ -339,8 +356,6 @@ fn attach(
         writer(options)?,
         Scene {
             image: image.clone(),
-            file: options.file.clone(),
-            source: options.source.clone(),
             stacks: session.stacks(),
         },
     )?;

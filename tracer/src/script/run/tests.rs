@@ -118,7 +118,7 @@ fn acting() -> Image {
         top: 2,
         div: 3,
     };
-    let shell = tracer_script::format::parse(b"echo out; exit 3").expect("a plain text");
+    let shell = tracer_script::format::parse(b"echo out; exit 3");
     Image {
         actions: vec![
             print("hello"),
@@ -156,9 +156,8 @@ fn run_with(
         find_function: &no_function,
     };
     let make_face: MakeFace<'_> = &|_: Box<dyn Write>, _| Ok(Box::new(face.clone()));
-    let ready = on_own_loop(options, || {
-        start_image(options.clone(), Rc::new(image), machine, held, make_face)
-    });
+    let ready =
+        on_own_loop(|| start_image(options.clone(), Rc::new(image), machine, held, make_face));
     let result = ready.and_then(Ready::run);
     (result, notes.all())
 }

@@ -1,6 +1,9 @@
 //! Symbols of processes: of their binaries and libraries, and of what runtimes compile (`/tmp/perf-PID.map`).
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use blazesym::{
     Pid,
@@ -11,10 +14,13 @@ use blazesym::{
         source::{Process, Source},
     },
 };
+use object::Object as _;
 use tracer_script::config::{Config, SymbolCache};
 
 /// Addresses whose symbols are kept.
 const ADDRESSES_MAX: usize = 200_000;
+/// Files whose build ids are kept.
+const FILES_MAX: usize = 4096;
 /// Processes whose maps are kept.
 const PROCESSES_MAX: usize = 4096;
 
@@ -40,6 +46,7 @@ pub struct UserSymbols {
     /// Processes whose memory maps the symbolizer holds, so that they can be gone when the next address comes.
     known: HashMap<u32, ()>,
     found: HashMap<(u32, u64), Vec<Symbol>>,
+    build_ids: HashMap<PathBuf, Option<String>>,
 }
 
 impl UserSymbols {
@@ -52,6 +59,7 @@ impl UserSymbols {
             symbolizer: symbolizer(config.cpp_demangle, config.show_debug_info),
             known: HashMap::new(),
             found: HashMap::new(),
+            build_ids: HashMap::new(),
         }
     }
 
@@ -130,7 +138,7 @@ impl UserSymbols {
 
     /// The build id and the offset in its file of each address, or the address where its file has none.
     pub fn build_ids(&mut self, addresses: &[u64], pid: u32) -> Vec<String> {
-        let normalizer = Normalizer::builder().enable_build_ids(true).build();
+        let normalizer = Normalizer::builder().enable_build_ids(false).build();
         let plain = || addresses.iter().map(|address| format!("{address:x}"));
         let output = match normalizer.normalize_user_addrs(Pid::from(pid), addresses) {
             Ok(output) if pid != 0 => output,
@@ -143,19 +151,42 @@ impl UserSymbols {
         let mut lines = Vec::with_capacity(addresses.len());
         for ((offset, meta), address) in output.outputs.iter().zip(addresses) {
             let id = match output.meta.get(*meta) {
-                Some(UserMeta::Elf(elf)) => elf.build_id.as_deref(),
+                Some(UserMeta::Elf(elf)) => self.build_id(&elf.path),
                 _ => None,
             };
             lines.push(match id {
-                Some(id) => {
-                    let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-                    format!("{digits} 0x{offset:02x}")
-                }
+                Some(digits) => format!("{digits} 0x{offset:02x}"),
                 None => format!("{address:x}"),
             });
         }
         lines
     }
+
+    /// The build id of a file, in hexadecimal. It is read here, as blazesym takes other notes of the same number for
+    /// it, such as those of USDT.
+    fn build_id(&mut self, path: &Path) -> Option<String> {
+        if let Some(known) = self.build_ids.get(path) {
+            return known.clone();
+        }
+        let id = match read_build_id(path) {
+            Ok(id) => id.map(|id| id.iter().map(|byte| format!("{byte:02x}")).collect()),
+            Err(error) => {
+                log::debug!("no build id of {}: {error:#}", path.display());
+                None
+            }
+        };
+        if self.build_ids.len() < FILES_MAX {
+            self.build_ids.insert(path.to_owned(), id.clone());
+        }
+        id
+    }
+}
+
+fn read_build_id(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    let file = std::fs::File::open(path)?;
+    let cache = object::ReadCache::new(file);
+    let object = object::File::parse(&cache)?;
+    Ok(object.build_id()?.map(<[u8]>::to_vec))
 }
 
 fn symbolizer(demangle: bool, debug_info: bool) -> Symbolizer {
@@ -196,7 +227,7 @@ fn place(info: &CodeInfo<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf, process::Command};
+    use std::{fs, process::Command};
 
     use super::*;
     use crate::{glob::Glob, kernel::symbols};
