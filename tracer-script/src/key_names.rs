@@ -85,7 +85,7 @@ mod tests {
 
     fn names(body: &str) -> Vec<String> {
         let source = format!("BEGIN {{ {body} }}");
-        let script = parse::parse(&source, &[], &[], &mut Diagnostics::default());
+        let script = parse::parse(&source, &[], &mut Diagnostics::default());
         let names = key_names(&script).into_iter();
         names
             .map(|(map, names)| format!("{map}: {}", names.join(" ")))

@@ -268,7 +268,7 @@ fn start_all(sources: &[Source]) -> anyhow::Result<(Vec<Handle>, Vec<Ended>)> {
     let (mut handles, mut ends) = (Vec::new(), Vec::new());
     for wanted in wanted {
         match wanted {
-            Wanted::Tool(wanted) => handles.push(source::tool::start(wanted, &kernel)?),
+            Wanted::Tool(wanted) => handles.push(source::tool::start(*wanted, &kernel)?),
             Wanted::Script(wanted) => {
                 let (handle, ended) = source::script::start(*wanted, &kernel)?;
                 handles.push(handle);

@@ -82,18 +82,12 @@ pub fn no_new_privileges() -> Result<()> {
 pub fn become_user(uid: u32, gid: u32) -> Result<()> {
     prctl("prctl(PR_SET_KEEPCAPS)", libc::PR_SET_KEEPCAPS, 1)?;
     // SAFETY: no groups are read from the null pointer, as there are none.
-    check(
-        "setgroups",
-        unsafe { libc::setgroups(0, ptr::null()) }.into(),
-    )?;
+    let result = unsafe { libc::setgroups(0, ptr::null()) };
+    check("setgroups", result.into())?;
     // SAFETY: the call takes three integers.
-    check(
-        "setresgid",
-        unsafe { libc::setresgid(gid, gid, gid) }.into(),
-    )?;
+    let result = unsafe { libc::setresgid(gid, gid, gid) };
+    check("setresgid", result.into())?;
     // SAFETY: the call takes three integers.
-    check(
-        "setresuid",
-        unsafe { libc::setresuid(uid, uid, uid) }.into(),
-    )
+    let result = unsafe { libc::setresuid(uid, uid, uid) };
+    check("setresuid", result.into())
 }

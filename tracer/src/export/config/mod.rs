@@ -127,7 +127,7 @@ impl Default for Config {
 /// A source that is understood and not loaded yet.
 pub enum Wanted {
     /// A tool.
-    Tool(tool::Wanted),
+    Tool(Box<tool::Wanted>),
     /// A script.
     Script(Box<script::Wanted>),
 }
@@ -145,7 +145,7 @@ impl Source {
     /// exported.
     pub fn wanted(&self) -> anyhow::Result<Wanted> {
         match self {
-            Self::Tool(tool) => tool.wanted().map(Wanted::Tool),
+            Self::Tool(tool) => Ok(Wanted::Tool(Box::new(tool.wanted()?))),
             Self::Script(script) => Ok(Wanted::Script(Box::new(script.wanted()))),
         }
     }

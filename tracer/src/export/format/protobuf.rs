@@ -9,7 +9,7 @@ use crate::export::{
 };
 
 /// Values up to this count as 0: the default of Prometheus' own library, `2^-128`.
-const ZERO_THRESHOLD: f64 = 2.938_735_877_055_718_8e-39;
+const ZERO_THRESHOLD: f64 = 2.938_735_877_055_719e-39;
 
 /// Writes a scrape.
 pub fn encode(families: &[Family], out: &mut Vec<u8>) {
