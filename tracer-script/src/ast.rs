@@ -376,9 +376,22 @@ pub struct CDefinitions {
     pub typedefs: Vec<(String, CType)>,
 }
 
+/// What tokens alone do not tell of how a script is laid out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Attach points.
+    pub heads: Vec<Span>,
+    /// Where the slashes of predicates stand.
+    pub slashes: Vec<u32>,
+    /// Where operators with two operands stand.
+    pub operators: Vec<u32>,
+}
+
 /// A whole script.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
+    /// For those who lay it out.
+    pub marks: Marks,
     /// C's definitions.
     pub c: CDefinitions,
     /// The entries of the config block: key, value, place.

@@ -258,6 +258,7 @@ impl Passes<'_> {
                     map.value_size = crate::types::align(scratch);
                     map.entries = areas;
                 }
+                MapRole::Packets => map.entries = facts.cpus(),
                 MapRole::Rodata => map.value_size = rodata.len() as u32,
                 MapRole::Stacks => {
                     map.value_size = 8 + frames * 8;

@@ -14,6 +14,7 @@ mod map;
 mod memory;
 mod operator;
 mod output;
+mod packet;
 mod piece;
 mod prologue;
 mod series;

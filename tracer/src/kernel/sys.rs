@@ -19,7 +19,7 @@ use aya_obj::generated::{
     bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type, perf_event_attr,
 };
 
-use aya::maps::{MapData, RingBuf};
+use aya::maps::{MapData, RingBuf, perf::PerfEventArrayBuffer};
 use tokio::io::{Interest, unix::AsyncFd};
 
 /// A system call that failed: which, and with what error.
@@ -940,6 +940,7 @@ pub trait ReadableSource: AsRawFd {}
 impl ReadableSource for OwnedFd {}
 impl ReadableSource for File {}
 impl ReadableSource for RingBuf<MapData> {}
+impl ReadableSource for PerfEventArrayBuffer<MapData> {}
 
 #[cfg(test)]
 mod tests {

@@ -124,7 +124,7 @@ impl Actor {
             &ActionKind::Zero(map) => self.session.zero(map)?,
             ActionKind::Exit => self.exit(args),
             ActionKind::System(format) => self.system(format, action, args)?,
-            ActionKind::SkbOutput(_) => bail!("skboutput() is not supported"),
+            ActionKind::SkbOutput(_) => bail!("the kernel sent a packet as a record"),
             ActionKind::Unwatch => bail!("unwatch() is not supported"),
         }
         Ok(())

@@ -17,6 +17,7 @@ use tracer_script::{probe::AttachKind, program::Image};
 use super::{
     Flush, Options,
     actor::{Actor, Wanted},
+    packets::Packets,
     timer::Timers,
 };
 use crate::{
@@ -37,6 +38,7 @@ const LOSS_PERIOD: Duration = Duration::from_secs(1);
 pub struct Run {
     actor: Actor,
     records: Option<Records>,
+    packets: Option<Packets>,
     timers: Timers,
     user_signal: Option<Signal>,
     signal_programs: Vec<usize>,
@@ -60,6 +62,10 @@ impl Run {
             .events()?
             .map(|(ring, bytes)| Records::new(ring, bytes))
             .transpose()?;
+        let packets = session
+            .packets()?
+            .map(|array| Packets::new(image.clone(), array, options.params.epoch_offset_ns))
+            .transpose()?;
         let signal_programs = session.on_request(AttachKind::SelfSignal);
         // Without a probe for it the signal ends the process, as it does with any other.
         let user_signal = match signal_programs.is_empty() {
@@ -73,6 +79,7 @@ impl Run {
         Ok(Self {
             actor: Actor::new(image, session, face, wanted),
             records,
+            packets,
             timers: Timers::default(),
             user_signal,
             signal_programs,
@@ -131,7 +138,9 @@ impl Run {
                     self.actor.print_maps()?;
                     self.actor.face.flush()?;
                 }
+                result = packets(&mut self.packets) => result?,
                 _ = losses.tick() => {
+                    self.tell_packets()?;
                     self.actor.tell_losses()?;
                     self.actor.face.flush()?;
                 }
@@ -160,6 +169,10 @@ impl Run {
     fn finish(mut self) -> anyhow::Result<u8> {
         self.actor.session.detach();
         self.rest()?;
+        if let Some(packets) = &mut self.packets {
+            packets.rest()?;
+        }
+        self.tell_packets()?;
         self.actor.begin_end();
         self.actor.run_all(AttachKind::End)?;
         self.rest()?;
@@ -176,6 +189,17 @@ impl Run {
         Ok(self.actor.status())
     }
 
+    /// Tells of packets that were lost.
+    fn tell_packets(&mut self) -> anyhow::Result<()> {
+        let lost = self.packets.as_mut().map_or(0, Packets::take_lost);
+        if lost > 0 {
+            self.actor.face.warning(&format!(
+                "{lost} packets were lost: raise perf_rb_pages, or take less of each"
+            ))?;
+        }
+        Ok(())
+    }
+
     /// Takes the records that are there, when nothing makes any more.
     fn rest(&mut self) -> anyhow::Result<()> {
         let Self { actor, records, .. } = self;
@@ -189,6 +213,13 @@ impl Run {
 async fn batch(records: &mut Option<Records>, actor: &mut Actor) -> anyhow::Result<()> {
     match records {
         Some(records) => records.batch(&mut |record| actor.take(record)).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn packets(packets: &mut Option<Packets>) -> anyhow::Result<()> {
+    match packets {
+        Some(packets) => packets.batch().await,
         None => std::future::pending().await,
     }
 }

@@ -4,6 +4,7 @@
 mod actor;
 mod live;
 mod loss;
+mod packets;
 mod timer;
 
 #[cfg(test)]

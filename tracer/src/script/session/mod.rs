@@ -18,7 +18,7 @@ use std::{
     rc::Rc,
 };
 
-use aya::maps::{Map as AyaMap, MapData, MapError, RingBuf};
+use aya::maps::{Map as AyaMap, MapData, MapError, PerfEventArray, RingBuf};
 use tracer_script::{
     probe::AttachKind,
     program::{Image, MapRole, ProgramKind},
@@ -127,6 +127,24 @@ impl Session {
         let bytes = map.max_entries() as u32;
         ring.map(|ring| Some((ring, bytes)))
             .map_err(|reason| ScriptError::new(format!("cannot read the ring buffer: {reason}")))
+    }
+
+    /// Where packets come; [`None`] where the script takes none.
+    pub fn packets(&self) -> Result<Option<PerfEventArray<MapData>>, ScriptError> {
+        let Some(map) = self.of_role(MapRole::Packets) else {
+            return Ok(None);
+        };
+        let array = map
+            .try_clone_fd()
+            .map_err(|error| error.to_string())
+            .and_then(|fd| MapData::from_fd(fd).map_err(|error: MapError| error.to_string()))
+            .and_then(|data| {
+                PerfEventArray::try_from(AyaMap::PerfEventArray(data))
+                    .map_err(|error| error.to_string())
+            });
+        array
+            .map(Some)
+            .map_err(|reason| ScriptError::new(format!("cannot read packets: {reason}")))
     }
 
     /// The frames of stacks.
