@@ -24,6 +24,7 @@ pub mod macros;
 pub mod parse;
 mod plan;
 mod preprocess;
+pub mod pretty;
 pub mod probe;
 pub mod program;
 pub mod types;

@@ -5,6 +5,7 @@ mod code;
 mod code_of_loops;
 mod errors;
 mod ir;
+mod laying_out;
 mod support;
 mod tree;
 mod types;

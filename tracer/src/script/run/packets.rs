@@ -252,7 +252,9 @@ mod tests {
             epoch_offset_ns: 0,
             by_path: HashMap::new(),
         };
-        let error = files.create("/no/such/folder/x.pcap").expect_err("no folder");
+        let error = files
+            .create("/no/such/folder/x.pcap")
+            .expect_err("no folder");
         assert!(error.to_string().contains("/no/such/folder/x.pcap"));
     }
 }
