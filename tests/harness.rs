@@ -38,6 +38,8 @@ pub enum Need {
     TwoCpus,
     /// A place for cgroups of our own.
     Cgroups,
+    /// Markers of the workloads are written for this machine.
+    X86,
     /// fentry and fexit.
     Fentry,
     /// Linux of this version, or later.
@@ -64,6 +66,7 @@ impl Need {
             Need::ScratchDisk => unless(scratch_disk().is_some(), "there is no scratch disk"),
             Need::TwoCpus => unless(cpus() >= 2, "this machine has one CPU"),
             Need::Cgroups => unless(cgroups().is_some(), "no cgroup hierarchy is mounted"),
+            Need::X86 => unless(cfg!(target_arch = "x86_64"), "this is not x86-64"),
             Need::Fentry => unless(has_fentry(), "this kernel has no fentry"),
             Need::Kernel(major, minor) => unless(
                 release() >= (*major, *minor),

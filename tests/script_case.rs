@@ -204,6 +204,7 @@ pub fn need(word: &str) -> Need {
         "kprobes" => Need::Kprobes,
         "no-kprobes" => Need::NoKprobes,
         "fentry" => Need::Fentry,
+        "x86-64" => Need::X86,
         "compat" => Need::Compat,
         "disk" => Need::ScratchDisk,
         "two-cpus" => Need::TwoCpus,

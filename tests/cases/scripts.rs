@@ -27,14 +27,16 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 27] = files![
+const FILES: &[(&str, &str)] = &files![
     "aggregations",
     "builtins",
     "command_line",
     "config",
     "control",
+    "definitions",
     "errors",
     "fentry",
+    "files",
     "histograms",
     "json",
     "kprobes",
@@ -54,6 +56,7 @@ const FILES: [(&str, &str); 27] = files![
     "types",
     "unsafe",
     "uprobes",
+    "usdt",
     "variables",
 ];
 

@@ -5,6 +5,8 @@ mod execs;
 mod files;
 mod floor;
 mod functions;
+#[cfg(target_arch = "x86_64")]
+mod markers;
 mod processes;
 
 use std::process::ExitCode;
@@ -41,6 +43,10 @@ pub fn run(words: &[String]) -> ExitCode {
         "exec-bytes" => execs::bytes(),
         "exec-quotes" => execs::quotes(),
         "functions" => functions::functions(arguments),
+        #[cfg(target_arch = "x86_64")]
+        "markers" => markers::markers(arguments),
+        #[cfg(target_arch = "x86_64")]
+        "markers-until-watched" => markers::markers_until_watched(arguments),
         "recursion" => functions::recursion(arguments),
         "timed-calls" => calls::timed_calls(arguments),
         "timed-opens" => calls::timed_opens(arguments),

@@ -189,15 +189,17 @@ pub enum TypeBase {
     Typeof(Box<TypeOrExpr>),
     /// `(int32, string)`
     Tuple(Vec<TypeName>),
+    /// A function of C, of which only the address is seen.
+    Function,
 }
 
 /// What stands behind a type.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum TypeSuffix {
     /// `*`
     Pointer,
-    /// `[4]`
-    Array(Option<u64>),
+    /// `[4]`, or `[]`
+    Array(Option<Box<Expr>>),
 }
 
 /// A statement.
@@ -319,6 +321,23 @@ pub struct Function {
     pub span: Span,
     /// Its name.
     pub name: String,
+    /// Its parameters.
+    pub params: Vec<Param>,
+    /// What it returns; nothing where none is written.
+    pub returns: Option<TypeName>,
+    /// Its body.
+    pub body: Vec<Stmt>,
+}
+
+/// A parameter of a subprogram.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// Its name, with the `$`.
+    pub name: String,
+    /// Its type.
+    pub kind: TypeName,
+    /// The number that it is kept by.
+    pub id: ExprId,
 }
 
 /// A member of a C structure.
@@ -329,7 +348,11 @@ pub struct CField {
     /// Its type.
     pub kind: CType,
     /// Bits, for a bit field.
-    pub bits: Option<u32>,
+    pub bits: Option<Expr>,
+    /// It may lie at any byte.
+    pub packed: bool,
+    /// It lies at a multiple of so many bytes, at least.
+    pub align: Option<Expr>,
 }
 
 /// The type of a member.
@@ -354,26 +377,50 @@ pub struct CStruct {
     pub fields: Vec<CField>,
     /// Without gaps between members.
     pub packed: bool,
+    /// It lies at a multiple of so many bytes, at least.
+    pub align: Option<Expr>,
 }
 
 /// A C enumeration.
 #[derive(Clone, Debug)]
 pub struct CEnum {
-    /// Its name; empty where it has none.
+    /// Its name; made up where it has none.
     pub name: String,
-    /// Its enumerators.
-    pub values: Vec<(String, i64)>,
+    /// Its enumerators, with their values where these are written.
+    pub values: Vec<(String, Option<Expr>)>,
+    /// It takes no more bytes than its values need.
+    pub packed: bool,
 }
 
-/// C's definitions.
+/// What C defines.
+#[derive(Clone, Debug)]
+pub enum CItem {
+    /// A structure or union.
+    Struct(CStruct),
+    /// An enumeration.
+    Enum(CEnum),
+    /// Another name of a type.
+    Typedef(String, CType),
+    /// `const int NAME = VALUE`
+    Constant(String, CType, Expr),
+}
+
+/// A definition of C.
+#[derive(Clone, Debug)]
+pub struct CDefinition {
+    /// Where it stands.
+    pub span: Span,
+    /// What it defines.
+    pub item: CItem,
+    /// It is a header's: where it cannot be understood it is left out.
+    pub in_header: bool,
+}
+
+/// C's definitions, in their order.
 #[derive(Clone, Debug, Default)]
 pub struct CDefinitions {
-    /// Structures and unions.
-    pub structs: Vec<CStruct>,
-    /// Enumerations.
-    pub enums: Vec<CEnum>,
-    /// Other names of types.
-    pub typedefs: Vec<(String, CType)>,
+    /// The definitions.
+    pub items: Vec<CDefinition>,
 }
 
 /// What tokens alone do not tell of how a script is laid out.
@@ -410,9 +457,33 @@ pub struct Script {
     pub exprs: u32,
 }
 
+impl Script {
+    /// Adds what was read of another file, whose expressions have numbers behind those of this one.
+    pub(crate) fn append(&mut self, other: Script) {
+        let Self {
+            c,
+            config,
+            imports,
+            maps,
+            macros,
+            functions,
+            probes,
+            exprs,
+        } = other;
+        self.c.items.extend(c.items);
+        self.config.extend(config);
+        self.imports.extend(imports);
+        self.maps.extend(maps);
+        self.macros.extend(macros);
+        self.functions.extend(functions);
+        self.probes.extend(probes);
+        self.exprs = exprs;
+    }
+}
+
 /// Goes through trees.
 pub mod visit {
-    use super::{Expr, ExprKind, Stmt, StmtKind, TypeBase, TypeName, TypeOrExpr};
+    use super::{Expr, ExprKind, Stmt, StmtKind, TypeBase, TypeName, TypeOrExpr, TypeSuffix};
 
     /// Hands every expression to `enter`, the outer before the inner. Where `enter` says no, the inner ones
     /// are left out.
@@ -473,7 +544,13 @@ pub mod visit {
         }
     }
 
-    fn type_name(kind: &mut TypeName, enter: &mut dyn FnMut(&mut Expr) -> bool) {
+    /// The same for all expressions of a type.
+    pub fn type_name(kind: &mut TypeName, enter: &mut dyn FnMut(&mut Expr) -> bool) {
+        for suffix in &mut kind.suffixes {
+            if let TypeSuffix::Array(Some(length)) = suffix {
+                expr(length, enter);
+            }
+        }
         match &mut kind.base {
             TypeBase::Typeof(of) => type_or_expr(of, enter),
             TypeBase::Tuple(elements) => {

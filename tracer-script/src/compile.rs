@@ -8,14 +8,15 @@ use crate::{
     config::{self, Config},
     diagnostic::{Diagnostics, nearest},
     emit,
-    facts::{Facts, Struct},
+    facts::{Facts, Files, Struct},
     ir::Function,
     limits,
     lower::{self, Given, Shared},
-    macros, parse,
+    macros,
     plan::{self, Plan, Planned},
-    preprocess,
     program::{Enumeration, Image, Map, MapRole, Program},
+    read,
+    source::Sources,
     types::Type,
 };
 
@@ -23,12 +24,29 @@ use crate::{
 pub struct Input<'a> {
     /// The script's text.
     pub source: &'a str,
+    /// What it is called in messages; files that it names are looked for beside it.
+    pub file: &'a str,
+    /// Headers that come before it.
+    pub headers: &'a [String],
     /// Parameters and what is allowed.
     pub params: &'a Params,
     /// The environment, of which `BPFTRACE_*` is looked at.
     pub environment: &'a [(String, String)],
     /// The kernel.
     pub facts: &'a dyn Facts,
+    /// The files that the script names.
+    pub files: &'a dyn Files,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The image; without one, the diagnostics have an error.
+    pub image: Option<Image>,
+    /// What is to be said.
+    pub diagnostics: Diagnostics,
+    /// The texts that all places are in.
+    pub sources: Rc<Sources>,
 }
 
 /// What can be looked at on the way.
@@ -44,8 +62,8 @@ pub enum Stage {
     Code,
 }
 
-/// Compiles a script. Without an image, the diagnostics have an error.
-pub fn compile(input: &Input<'_>) -> (Option<Image>, Diagnostics) {
+/// Compiles a script.
+pub fn compile(input: &Input<'_>) -> Compiled {
     compile_showing(input, &mut |_, _| {})
 }
 
@@ -53,23 +71,28 @@ pub fn compile(input: &Input<'_>) -> (Option<Image>, Diagnostics) {
 pub fn compile_showing(
     input: &Input<'_>,
     show: &mut dyn FnMut(Stage, &dyn Fn() -> String),
-) -> (Option<Image>, Diagnostics) {
+) -> Compiled {
     let mut diagnostics = Diagnostics::default();
-    let image = passes(input, &mut diagnostics, show);
+    let mut sources = Sources::new(input.file, input.source);
+    let script = read::script(input, &mut sources, &mut diagnostics);
+    let sources = Rc::new(sources);
+    let image = passes(input, script, &sources, &mut diagnostics, show);
     let image = image.filter(|_| !diagnostics.has_errors());
-    (image, diagnostics)
+    Compiled {
+        image,
+        diagnostics,
+        sources,
+    }
 }
 
 /// Ends where a pass has found errors.
 fn passes(
     input: &Input<'_>,
+    mut script: Script,
+    sources: &Rc<Sources>,
     diagnostics: &mut Diagnostics,
     show: &mut dyn FnMut(Stage, &dyn Fn() -> String),
 ) -> Option<Image> {
-    let text = preprocess::preprocess(input.source, diagnostics);
-    let positional = &input.params.positional;
-    let mut script = parse::parse(&text.source, &text.defines, positional, diagnostics);
-    refuse_unsupported(&script, diagnostics);
     let config = config::read(&script.config, input.environment, input.facts, diagnostics);
     macros::expand(&mut script, diagnostics);
     config::put_in(&mut script, &config);
@@ -101,6 +124,7 @@ fn passes(
     }
     let passes = Passes {
         input,
+        sources,
         script: &script,
         config: &config,
         plan: &plan,
@@ -108,13 +132,6 @@ fn passes(
         env: &env,
     };
     passes.generate(diagnostics, show)
-}
-
-/// What is read, and not run.
-fn refuse_unsupported(script: &Script, diagnostics: &mut Diagnostics) {
-    for (name, span) in &script.imports {
-        diagnostics.error(*span, format!("import is not supported: {name}"));
-    }
 }
 
 /// Parameters by names that the script asks for nowhere.
@@ -140,6 +157,7 @@ fn refuse_unknown_params(script: &Script, params: &Params, diagnostics: &mut Dia
 
 struct Passes<'a> {
     input: &'a Input<'a>,
+    sources: &'a Rc<Sources>,
     script: &'a Script,
     config: &'a Config,
     plan: &'a Plan,
@@ -214,7 +232,7 @@ impl Passes<'_> {
         diagnostics: &mut Diagnostics,
     ) -> Option<Program> {
         let span = self.script.probes[planned.unit.probe].span;
-        let code = match emit::emit(functions, self.input.source) {
+        let code = match emit::emit(functions, self.sources) {
             Ok(code) => code,
             Err(reason) => {
                 diagnostics.error(span, format!("The probe cannot be compiled: {reason}"));
@@ -286,6 +304,7 @@ impl Passes<'_> {
         }
         Image {
             config: self.config.clone(),
+            sources: Rc::clone(self.sources),
             maps: shared.maps,
             rodata,
             programs,

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::source::Sources;
+
 /// Bytes of the source, the end not included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
@@ -36,6 +38,8 @@ pub enum Level {
     Error,
     /// The script runs, and may not do what was meant.
     Warning,
+    /// The script runs as it is meant; how, may be good to know.
+    Note,
 }
 
 /// One thing that is to be said.
@@ -81,6 +85,11 @@ impl Diagnostics {
         self.push(Level::Warning, span, message.into(), Some(hint.into()));
     }
 
+    /// Adds what may be good to know.
+    pub fn note(&mut self, span: Span, message: impl Into<String>) {
+        self.push(Level::Note, span, message.into(), None);
+    }
+
     fn push(&mut self, level: Level, span: Span, message: String, hint: Option<String>) {
         let new = Diagnostic {
             level,
@@ -101,6 +110,13 @@ impl Diagnostics {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.list.iter()
+    }
+
+    /// Gives each the place that `place` tells for its own.
+    pub(crate) fn place(&mut self, place: impl Fn(Span) -> Span) {
+        for one in &mut self.list {
+            one.span = place(one.span);
+        }
     }
 
     /// Takes over those of another pass.
@@ -131,82 +147,27 @@ impl Diagnostics {
     }
 }
 
-/// Line and column of a byte, from 1.
-pub fn line_column(source: &str, at: u32) -> (usize, usize) {
-    let at = (at as usize).min(source.len());
-    let before = &source.as_bytes()[..at];
-    let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-    let start = before
-        .iter()
-        .rposition(|&byte| byte == b'\n')
-        .map_or(0, |newline| newline + 1);
-    (line, at - start + 1)
-}
-
-/// Where the lines of a source begin, for whoever asks often.
-pub(crate) struct LineIndex<'a> {
-    source: &'a str,
-    starts: Vec<usize>,
-}
-
-impl<'a> LineIndex<'a> {
-    pub(crate) fn new(source: &'a str) -> Self {
-        let newlines = source.bytes().enumerate();
-        let after = newlines.filter_map(|(at, byte)| (byte == b'\n').then_some(at + 1));
-        Self {
-            source,
-            starts: std::iter::once(0).chain(after).collect(),
-        }
-    }
-
-    /// Line and column of a byte, from 1.
-    pub(crate) fn line_column(&self, at: u32) -> (usize, usize) {
-        let at = (at as usize).min(self.source.len());
-        let line = self.starts.partition_point(|&start| start <= at);
-        (line, at - self.starts[line - 1] + 1)
-    }
-
-    /// The text of a line, from 1.
-    pub(crate) fn text(&self, line: usize) -> &'a str {
-        let end = self.starts.get(line).copied();
-        let text = &self.source[self.starts[line - 1]..end.unwrap_or(self.source.len())];
-        text.trim_end_matches(['\n', '\r'])
-    }
-}
-
-/// The text of a line, from 1.
-pub fn line_text(source: &str, line: usize) -> &str {
-    source.lines().nth(line - 1).unwrap_or_default()
-}
-
 impl Diagnostic {
     /// For people: place, message, the source line with the place marked, the hint.
-    pub fn render(&self, file: &str, source: &str) -> String {
-        let (line, column) = line_column(source, self.span.start);
-        let (end_line, end_column) = line_column(source, self.span.end);
+    pub fn render(&self, sources: &Sources) -> String {
+        let place = sources.place(self.span);
         let level = match self.level {
             Level::Error => "ERROR",
             Level::Warning => "WARNING",
+            Level::Note => "NOTE",
         };
-        let mut out = String::new();
-        if end_line > line {
-            let _ = writeln!(out, "{file}:{line}-{end_line}: {level}: {}", self.message);
-        } else {
-            let last = end_column.max(column + 1);
-            let _ = writeln!(
-                out,
-                "{file}:{line}:{column}-{last}: {level}: {}",
-                self.message
-            );
-            let text = line_text(source, line);
-            let _ = writeln!(out, "{text}");
+        let mut out = format!("{place}: {level}: {}\n", self.message);
+        if place.end.0 == place.start.0 {
+            let _ = writeln!(out, "{}", place.text);
             // A tab before the mark stays one, so that the mark stands where the text does.
-            let before: String = text
+            let before: String = place
+                .text
                 .bytes()
-                .take(column - 1)
+                .take(place.start.1 - 1)
                 .map(|byte| if byte == b'\t' { '\t' } else { ' ' })
                 .collect();
-            let _ = writeln!(out, "{before}{}", "~".repeat(last - column));
+            let marks = "~".repeat(place.last_column() - place.start.1);
+            let _ = writeln!(out, "{before}{marks}");
         }
         if let Some(hint) = &self.hint {
             let _ = writeln!(out, "HINT: {hint}");
@@ -239,21 +200,4 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_index_of_lines_finds_what_a_search_does() {
-        for source in ["", "a", "a\n", "a\nbc\n\nd", "\n\n", "ab\r\ncd"] {
-            let index = LineIndex::new(source);
-            for at in 0..=source.len() as u32 + 1 {
-                let (line, column) = line_column(source, at);
-                assert_eq!(index.line_column(at), (line, column), "{source:?} {at}");
-                assert_eq!(index.text(line), line_text(source, line), "{source:?} {at}");
-            }
-        }
-    }
 }

@@ -108,3 +108,41 @@ pub struct ExpandOptions {
 pub fn char_pointer(space: Space) -> Type {
     Type::pointer(Type::int(1, true), space)
 }
+
+/// A file that a script includes or imports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its path, which tells it from all others.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// The files that scripts name.
+pub trait Files {
+    /// What `#include "name"` means, or `#include <name>` where it is not `quoted`, in the file `from`. [`None`]
+    /// means that there is no such file; the error says that it cannot be read.
+    fn header(&self, name: &str, quoted: bool, from: &str) -> Option<Result<SourceFile, String>>;
+    /// What `import "name"` means in the file `from`: the file, or all those of a folder. The error says why it cannot
+    /// be had.
+    fn import(&self, name: &str, from: &str) -> Result<Vec<SourceFile>, String>;
+}
+
+/// No files at all.
+#[derive(Clone, Copy, Debug)]
+pub struct NoFiles;
+
+impl Files for NoFiles {
+    fn header(
+        &self,
+        _name: &str,
+        _quoted: bool,
+        _from: &str,
+    ) -> Option<Result<SourceFile, String>> {
+        None
+    }
+
+    fn import(&self, name: &str, _from: &str) -> Result<Vec<SourceFile>, String> {
+        Err(format!("file not found: {name}"))
+    }
+}

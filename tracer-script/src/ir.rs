@@ -274,8 +274,10 @@ helpers! {
     RingbufDiscard = 133, false;
     DPath = 147, false;
     ForEachMapElem = 164, false;
+    GetCurrentTaskBtf = 158, true;
     GetFuncIp = 173, true;
     GetAttachCookie = 174, true;
+    TaskPtRegs = 175, true;
     GetFuncArg = 183, false;
     GetFuncRet = 184, false;
     Loop = 181, false;

@@ -21,13 +21,17 @@ mod limits;
 mod literal;
 mod lower;
 pub mod macros;
+pub mod marker;
 pub mod parse;
 mod plan;
 mod preprocess;
 pub mod pretty;
 pub mod probe;
 pub mod program;
+mod read;
+pub mod source;
 pub mod types;
 
-pub use compile::{Input, Stage, compile, compile_showing};
+pub use compile::{Compiled, Input, Stage, compile, compile_showing};
 pub use diagnostic::{Diagnostic, Diagnostics, Level, Span};
+pub use source::Sources;

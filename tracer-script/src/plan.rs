@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     ast::{Expr, ExprKind, Probe, Script, Stmt, StmtKind, visit},
+    builtins,
     check::{Params, Unit},
     config::{Config, MissingProbes},
     diagnostic::Diagnostics,
@@ -37,6 +38,8 @@ pub(crate) struct Plan {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Uses {
     args: bool,
+    /// `arg0`…
+    numbered: bool,
     retval: bool,
     place: bool,
     context: bool,
@@ -57,6 +60,7 @@ impl Uses {
                 "retval" => uses.retval = true,
                 "probe" => uses.place = true,
                 "ctx" | "reg" => uses.context = true,
+                name if builtins::argument_number(name).is_some() => uses.numbered = true,
                 _ => {}
             }
             true
@@ -66,6 +70,11 @@ impl Uses {
         }
         visit::stmts(&mut probe.body, &mut look);
         uses
+    }
+
+    /// True where a program finds what it uses of both places alike.
+    fn are_alike(self, one: &Target, other: &Target) -> bool {
+        !self.numbered || one.arguments == other.arguments
     }
 }
 
@@ -159,7 +168,10 @@ impl Planner<'_> {
         let wide = targets.len() > SYSCALL_PROGRAMS;
         for target in targets {
             let way = self.way(&target, uses, wide);
-            match groups.iter_mut().find(|(other, _)| *other == way) {
+            let fits = |(other, group): &&mut (Way, Vec<Target>)| {
+                *other == way && uses.are_alike(&group[0], &target)
+            };
+            match groups.iter_mut().find(fits) {
                 Some((_, group)) if !self.stands_alone(way, uses) => group.push(target),
                 _ => groups.push((way, vec![target])),
             }

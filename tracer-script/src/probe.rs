@@ -1,5 +1,7 @@
 //! Providers, and the places that programs are attached to.
 
+use crate::marker::Argument;
+
 /// What kind of place it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "they are named as in scripts")]
@@ -121,8 +123,11 @@ pub struct Target {
     pub count: u64,
     /// Only this process.
     pub pid: Option<u32>,
-    /// How a marker's arguments are found, for USDT.
-    pub arguments: Vec<String>,
+    /// Where a marker's arguments are found, for USDT.
+    pub arguments: Vec<Argument>,
+    /// Where in the file a marker's semaphore lies, which the kernel counts up while something is attached; 0 where
+    /// there is none.
+    pub semaphore: u64,
 }
 
 impl Target {
@@ -137,6 +142,7 @@ impl Target {
             count: 0,
             pid: None,
             arguments: Vec::new(),
+            semaphore: 0,
         }
     }
 }

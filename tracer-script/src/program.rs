@@ -9,6 +9,7 @@ use crate::{
     facts::Struct,
     format::Format,
     probe::{AttachKind, Target},
+    source::Sources,
     types::Type,
 };
 
@@ -20,6 +21,8 @@ pub type Enumeration = (Rc<str>, Vec<(String, i64)>);
 pub struct Image {
     /// What the script set.
     pub config: Config,
+    /// The texts that all places are in.
+    pub sources: Rc<Sources>,
     /// Maps, by number: references of programs are to these.
     pub maps: Vec<Map>,
     /// Constants that programs point to.

@@ -405,6 +405,43 @@ const MORE_INTEGERS: [(&str, u8, bool); 15] = [
     ("pid_t", 4, true),
 ];
 
+/// Types of user space by name, which the kernel's BTF does not know, or not always: x86-64 and aarch64 Linux.
+const USER_TYPES: [(&str, u8, bool); 27] = [
+    ("time_t", 8, true),
+    ("suseconds_t", 8, true),
+    ("useconds_t", 4, false),
+    ("clock_t", 8, true),
+    ("clockid_t", 4, true),
+    ("off_t", 8, true),
+    ("off64_t", 8, true),
+    ("loff_t", 8, true),
+    ("uid_t", 4, false),
+    ("gid_t", 4, false),
+    ("id_t", 4, false),
+    ("key_t", 4, true),
+    ("mode_t", 4, false),
+    ("ino_t", 8, false),
+    ("nlink_t", 8, false),
+    ("blkcnt_t", 8, true),
+    ("blksize_t", 8, true),
+    ("socklen_t", 4, false),
+    ("sa_family_t", 2, false),
+    ("in_addr_t", 4, false),
+    ("in_port_t", 2, false),
+    ("pthread_t", 8, false),
+    ("wchar_t", 4, true),
+    ("intptr_t", 8, true),
+    ("ptrdiff_t", 8, true),
+    ("intmax_t", 8, true),
+    ("uintmax_t", 8, false),
+];
+
+/// The integer type that user space has by this name.
+pub(crate) fn user_type(name: &str) -> Option<Type> {
+    let found = USER_TYPES.iter().find(|(known, ..)| *known == name);
+    found.map(|&(_, size, signed)| Type::int(size, signed))
+}
+
 /// The integer type of this name.
 pub fn integer_type(name: &str) -> Option<Type> {
     let found = INTEGERS

@@ -5,12 +5,13 @@ use std::{collections::HashMap, rc::Rc};
 use super::{
     Checker,
     constant::{literal_type, parse_number, truncate},
-    env,
+    env::{self, Suffix},
 };
 use crate::{
     ast::{Expr, ExprId, ExprKind, TypeBase, TypeName, TypeOrExpr, TypeSuffix},
     builtins,
     diagnostic::{Span, nearest},
+    headers,
     types::{Aggregate, INT, Space, StackMode, Type, UINT},
 };
 
@@ -228,6 +229,13 @@ impl Checker<'_> {
             self.set_constant(expr.id, value);
             return kind;
         }
+        if let Some(value) = headers::constant(name) {
+            let message =
+                format!("{name} is {value}, as the kernel's headers define it: BTF has no macros");
+            self.diagnostics.note(expr.span, message);
+            self.set_constant(expr.id, value);
+            return INT;
+        }
         if let Some(mode) = StackMode::by_name(name) {
             return Type::StackModeName(mode);
         }
@@ -257,7 +265,10 @@ impl Checker<'_> {
         } else {
             Space::Any
         };
-        let mut suffixes = name.suffixes.as_slice();
+        let Some(suffixes) = self.suffixes(name) else {
+            return Type::Unknown;
+        };
+        let mut suffixes = suffixes.as_slice();
         let base = match &name.base {
             TypeBase::Typeof(of) => self.type_or_expr(of),
             TypeBase::Tuple(elements) => {
@@ -266,9 +277,9 @@ impl Checker<'_> {
             }
             TypeBase::Named(word) if matches!(word.as_str(), "string" | "buffer" | "inet") => {
                 let size = match suffixes.first() {
-                    Some(TypeSuffix::Array(Some(size))) => {
+                    Some(&Suffix::Array(size)) => {
                         suffixes = &suffixes[1..];
-                        *size as u32
+                        size
                     }
                     _ => self.config.max_strlen as u32,
                 };
@@ -289,7 +300,7 @@ impl Checker<'_> {
                     };
                     // A pointer may lead to something unknown, as long as it is not followed.
                     if matches!(base, TypeBase::Struct(_))
-                        && suffixes.first() == Some(&TypeSuffix::Pointer)
+                        && suffixes.first() == Some(&Suffix::Pointer)
                     {
                         Type::Struct(what.into())
                     } else {
@@ -306,6 +317,27 @@ impl Checker<'_> {
             return self.error(name.span, message);
         }
         kind
+    }
+
+    /// What stands behind a type, lengths worked out; [`None`] where one is no number, which is told.
+    fn suffixes(&mut self, name: &TypeName) -> Option<Vec<Suffix>> {
+        let mut out = Vec::new();
+        for suffix in &name.suffixes {
+            out.push(match suffix {
+                TypeSuffix::Pointer => Suffix::Pointer,
+                TypeSuffix::Array(None) => Suffix::Array(0),
+                TypeSuffix::Array(Some(length)) => {
+                    self.expr(length);
+                    let count = self.constant(length.id).map(u32::try_from);
+                    let Some(Ok(count)) = count else {
+                        self.error(length.span, "the length of an array must be a number");
+                        return None;
+                    };
+                    Suffix::Array(count)
+                }
+            });
+        }
+        Some(out)
     }
 
     pub(super) fn type_or_expr(&mut self, of: &TypeOrExpr) -> Type {

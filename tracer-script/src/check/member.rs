@@ -186,31 +186,14 @@ impl Checker<'_> {
     }
 
     pub(super) fn offsetof(&mut self, expr: &Expr, of: &TypeOrExpr, path: &[String]) -> Type {
-        let mut kind = self.type_or_expr(of);
-        let mut offset = 0;
-        for name in path {
-            let key = match &kind {
-                Type::Struct(key) => key.clone(),
-                Type::Ptr(to, _) => match &**to {
-                    Type::Struct(key) => key.clone(),
-                    _ => return self.error(expr.span, format!("'{kind}' is not a struct")),
-                },
-                Type::Unknown => return Type::Unknown,
-                _ => {
-                    return self.error(
-                        expr.span,
-                        format!("'{kind}' is not a record: offsetof needs a struct or union"),
-                    );
-                }
-            };
-            let structure = self.env.structure(&key, self.facts);
-            let field = structure.and_then(|one| self.env.field(&one, name, self.facts));
-            let Some(field) = field else {
-                return self.error(expr.span, format!("'{key}' has no field named '{name}'"));
-            };
-            offset += field.offset;
-            kind = field.kind;
+        let kind = self.type_or_expr(of);
+        if kind == Type::Unknown {
+            return Type::Unknown;
         }
+        let offset = match self.env.offset(&kind, path, self.facts) {
+            Ok(offset) => offset,
+            Err(reason) => return self.error(expr.span, reason),
+        };
         self.set_constant(expr.id, i64::from(offset));
         UINT
     }

@@ -6,7 +6,9 @@
 mod assign;
 mod call;
 mod constant;
+mod define;
 mod env;
+mod evaluate;
 mod expr;
 mod member;
 mod operator;

@@ -5,6 +5,7 @@ use crate::{
     ast::Expr,
     builtins,
     diagnostic::Span,
+    marker::{Argument, Place},
     probe::AttachKind,
     types::{INT, Named, Space, Type, UINT},
 };
@@ -95,12 +96,37 @@ impl Checker<'_> {
         use AttachKind::*;
         match kind {
             Kprobe | Uprobe | Fentry | RawTracepoint => UINT,
-            Usdt => UINT,
+            Usdt => self.marker_argument(span, name),
             Kretprobe | Uretprobe | Fexit => self.error(
                 span,
                 format!("The {name} builtin cannot be used at a function's return: use retval, or keep it at the entry"),
             ),
             _ => self.not_here(span, name, "kprobe, uprobe, usdt and rawtracepoint"),
+        }
+    }
+
+    /// An argument of a static marker, as far as its note tells where that is.
+    fn marker_argument(&mut self, span: Span, name: &str) -> Type {
+        let target = self.target().clone();
+        let number = builtins::argument_number(name).unwrap_or(0) as usize;
+        match target.arguments.get(number) {
+            Some(Argument {
+                place: Place::OutOfReach(why),
+                ..
+            }) => self.error(
+                span,
+                format!("{name} of {} cannot be read: {why}", target.name),
+            ),
+            Some(Argument { signed: true, .. }) => INT,
+            Some(_) => UINT,
+            None => self.error(
+                span,
+                format!(
+                    "There is no {name} at {}: it has {} arguments",
+                    target.name,
+                    target.arguments.len()
+                ),
+            ),
         }
     }
 

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 
 use super::Code;
 use crate::{
-    diagnostic::{LineIndex, Span},
+    diagnostic::Span,
     ir::Function,
+    source::{Place, Sources},
 };
 
 const INT: u32 = 1 << 24;
@@ -66,7 +67,7 @@ impl Builder {
 }
 
 /// Fills in `btf`, `functions` and `lines`, from the functions with their first instructions.
-pub(super) fn describe(code: &mut Code, functions: &[(Function, usize)], source: &str) {
+pub(super) fn describe(code: &mut Code, functions: &[(Function, usize)], sources: &Sources) {
     let mut builder = Builder {
         types: Vec::new(),
         count: 0,
@@ -86,31 +87,35 @@ pub(super) fn describe(code: &mut Code, functions: &[(Function, usize)], source:
         let id = builder.add(&[name, FUNC, prototype]);
         code.functions.push([*start as u32, id]);
     }
-    lines(code, source, &mut builder);
+    lines(code, sources, &mut builder);
     code.btf = builder.finish();
 }
 
-fn lines(code: &mut Code, source: &str, builder: &mut Builder) {
-    let file = builder.string("script.bt");
-    let index = LineIndex::new(source);
-    let mut texts: HashMap<usize, u32> = HashMap::new();
-    let mut last = 0;
+fn lines(code: &mut Code, sources: &Sources, builder: &mut Builder) {
+    // By file and line the texts of both.
+    let mut files: HashMap<&str, u32> = HashMap::new();
+    let mut texts: HashMap<(&str, usize), u32> = HashMap::new();
+    let mut last = None;
     for &(at, span) in &code.spans {
-        let (line, column) = index.line_column(span.start);
+        let Place {
+            file, start, text, ..
+        } = sources.place(span);
+        let (line, column) = start;
         // One entry for each line is enough, but each function begins with one.
         let begins = code
             .functions
             .iter()
             .any(|&[start, _]| start as usize == at);
-        if line == last && !begins {
+        if last == Some((file, line)) && !begins {
             continue;
         }
-        last = line;
+        last = Some((file, line));
+        let name = *files.entry(file).or_insert_with(|| builder.string(file));
         let text = *texts
-            .entry(line)
-            .or_insert_with(|| builder.string(index.text(line).trim()));
+            .entry((file, line))
+            .or_insert_with(|| builder.string(text.trim()));
         let place = (line as u32) << 10 | column.min(COLUMN_MAX) as u32;
-        code.lines.push([at as u32, file, text, place]);
+        code.lines.push([at as u32, name, text, place]);
     }
 }
 

@@ -7,7 +7,7 @@ mod btf;
 
 use std::fmt::Write as _;
 
-use crate::{diagnostic::Span, ir::Function};
+use crate::{diagnostic::Span, ir::Function, source::Sources};
 
 pub use btf::span_of;
 
@@ -76,7 +76,7 @@ const STACK: u32 = 512;
 
 /// Makes code of functions, the main one first; the others are called back by those before them. The error says
 /// what the kernel would not take.
-pub fn emit(functions: Vec<Function>, source: &str) -> Result<Code, String> {
+pub fn emit(functions: Vec<Function>, sources: &Sources) -> Result<Code, String> {
     let mut code = Code::default();
     let mut starts = vec![None; functions.len()];
     let mut emitted = Vec::new();
@@ -118,7 +118,7 @@ pub fn emit(functions: Vec<Function>, source: &str) -> Result<Code, String> {
             main + deepest
         ));
     }
-    btf::describe(&mut code, &emitted, source);
+    btf::describe(&mut code, &emitted, sources);
     Ok(code)
 }
 

@@ -3,12 +3,20 @@
 use super::tables;
 use crate::{
     facts::ExpandOptions,
+    marker::{Machine, arguments},
     probe::{AttachKind, Target},
 };
 
 /// Functions of every program and library, and where they are.
 const USER_FUNCTIONS: [(&str, u64); 3] =
     [("main", 0x1000), ("malloc", 0x2000), ("readline", 0x3000)];
+
+/// Static markers of every program and library: provider, name, where they are, and their arguments.
+const MARKERS: [(&str, &str, u64, &str); 3] = [
+    ("app", "start", 0x4000, "-4@%edi 8@-16(%rbp) 2@$7"),
+    ("app", "step", 0x4100, "4@(%rax,%rcx,8)"),
+    ("app", "step", 0x4200, "8@%rsi"),
+];
 
 pub(super) fn user_function(name: &str) -> Option<u64> {
     let found = USER_FUNCTIONS.iter().find(|(known, _)| *known == name);
@@ -63,6 +71,16 @@ pub(super) fn expand(parts: &[String], options: &ExpandOptions) -> Result<Vec<Ta
                 offset: *offset,
                 pid: options.pid,
                 ..target(kind, &[path, function], path, function)
+            })
+            .collect(),
+        (Usdt, [path, provider, name]) => MARKERS
+            .iter()
+            .filter(|(of, marker, ..)| matches(provider, of) && matches(name, marker))
+            .map(|(of, marker, offset, operands)| Target {
+                offset: *offset,
+                pid: options.pid,
+                arguments: arguments(operands, Machine::X86, &|_| Some(0x100)),
+                ..target(kind, &[path, of, marker], path, marker)
             })
             .collect(),
         _ => return Err(format!("{} is not supported", parts.join(":"))),

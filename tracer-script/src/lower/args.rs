@@ -66,7 +66,7 @@ impl Lower<'_, '_> {
     }
 
     /// A word of the context, where that is a list of words.
-    fn context_word(&mut self, index: u32) -> Reg {
+    pub(super) fn context_word(&mut self, index: u32) -> Reg {
         let context = self.context();
         self.load(Mem::At(context, index as i32 * 8), 8)
     }
@@ -83,6 +83,7 @@ impl Lower<'_, '_> {
         match self.target().kind {
             RawTracepoint => Operand::Reg(self.context_word(number)),
             Fentry | Fexit => Operand::Reg(self.context_word_as_number(number)),
+            Usdt => self.marker_argument(number),
             _ => match ARGUMENTS.get(number as usize) {
                 Some(name) => self.register(name),
                 None => self.stack_argument(number - ARGUMENTS.len() as u32),
@@ -248,9 +249,7 @@ impl Lower<'_, '_> {
         } else if enter {
             let index = ((field.offset - SYSCALL_FIRST_ARGUMENT) / 8) as usize;
             let name = SYSCALL_ARGUMENTS[index.min(SYSCALL_ARGUMENTS.len() - 1)];
-            let registers = self.context_word(0);
-            let offset = self.register_offset(name).unwrap_or(0);
-            self.load(Mem::Far(registers, offset as i32, Space::Kernel), 8)
+            self.register_of_call(name)
         } else {
             self.context_word(1)
         };
@@ -261,9 +260,7 @@ impl Lower<'_, '_> {
         if enter {
             return self.context_word(1);
         }
-        let registers = self.context_word(0);
-        let offset = self.register_offset("orig_ax").unwrap_or(0);
-        self.load(Mem::Far(registers, offset as i32, Space::Kernel), 8)
+        self.register_of_call("orig_ax")
     }
 
     /// A pointer that the verifier knows the type of, for helpers which take no other: an argument by its name, a

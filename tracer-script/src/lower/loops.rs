@@ -55,6 +55,7 @@ impl Lower<'_, '_> {
         self.f().ret(Operand::Imm(0), span);
         self.loops.pop();
         self.known = known;
+        self.forget_values(None);
         self.current = current;
         self.begin_callback(function, shared, start);
         function
@@ -122,6 +123,7 @@ impl Lower<'_, '_> {
 
     fn inline_while(&mut self, condition: &Expr, body: &[Stmt]) {
         let (head, start, end) = (self.block(), self.block(), self.block());
+        self.forget_values(None);
         self.jump(head);
         self.go_on_at(head);
         self.aside(|lower| {
@@ -234,6 +236,7 @@ impl Lower<'_, '_> {
 
     fn inline_range(&mut self, variable: &LoopVar, first: Reg, last: Reg, body: &[Stmt]) {
         let (head, start, next, end) = (self.block(), self.block(), self.block(), self.block());
+        self.forget_values(None);
         self.jump(head);
         self.go_on_at(head);
         self.branch(

@@ -1,6 +1,6 @@
 //! Maps: keys, look-ups, and what is put there.
 
-use super::{Lower, Mem};
+use super::{Known, Lower, Mem};
 use crate::{
     ast::{BinaryOp, Expr, ExprKind},
     ir::{Alu, Arg, Atomic, BlockId, Cond, Helper, Op, Operand, Reg},
@@ -96,6 +96,7 @@ impl Lower<'_, '_> {
     /// A pointer to an entry's value; the entry is made where there is none. Where the map is full that is
     /// counted, and it goes on at `full`.
     pub(super) fn entry(&mut self, map: usize, key: Mem, full: BlockId) -> Reg {
+        self.forget_values(Some(map));
         let found = self.reg();
         let first = self.lookup(map, key);
         self.op(Op::Move(found, first));
@@ -123,6 +124,7 @@ impl Lower<'_, '_> {
     }
 
     fn update(&mut self, map: usize, key: Mem, value: Mem, flags: i64) -> Reg {
+        self.forget_values(Some(map));
         let (key, value) = (self.pointer(key), self.pointer(value));
         let args = vec![Arg::Map(map), key, value, Arg::Imm(flags)];
         self.call(Helper::MapUpdateElem, args)
@@ -144,6 +146,19 @@ impl Lower<'_, '_> {
                 lower.aggregate_number(map, aggregate, key)
             });
         }
+        // Others hardly ever write what is kept for this thread: one look-up serves until this program does.
+        let of_thread = key.is_some_and(is_thread).then_some(Known::OfThread(map));
+        if let Some(reg) = of_thread.and_then(|what| self.known(what)) {
+            return Operand::Reg(reg);
+        }
+        let to = self.look_up_number(map, key);
+        if let Some(what) = of_thread {
+            self.learn(what, to);
+        }
+        Operand::Reg(to)
+    }
+
+    fn look_up_number(&mut self, map: usize, key: Option<&Expr>) -> Reg {
         self.temporarily(|lower| {
             let key = lower.key(map, key, None);
             let entry = lower.lookup(map, key);
@@ -165,7 +180,7 @@ impl Lower<'_, '_> {
             lower.op(Op::Const(to, 0));
             lower.jump(done);
             lower.go_on_at(done);
-            Operand::Reg(to)
+            to
         })
     }
 
@@ -368,6 +383,7 @@ impl Lower<'_, '_> {
     /// `delete(@x, key)`
     pub(super) fn delete(&mut self, name: &str, key: Option<&Expr>) -> Deleted {
         let map = self.map_number(name);
+        self.forget_values(Some(map));
         if self.shared.maps[map].bucket_in_key {
             return self.delete_buckets(map, key);
         }
@@ -518,4 +534,9 @@ impl Lower<'_, '_> {
         self.copy_memory(to.plus(key_size as i32), value, value_size);
         to
     }
+}
+
+/// True of `tid`.
+fn is_thread(key: &Expr) -> bool {
+    matches!(&key.kind, ExprKind::Ident(name) if name == "tid")
 }

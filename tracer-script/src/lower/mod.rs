@@ -11,8 +11,10 @@ mod call;
 mod expr;
 mod loops;
 mod map;
+mod marker;
 mod memory;
 mod operator;
+mod other_task;
 mod output;
 mod packet;
 mod piece;
@@ -141,7 +143,12 @@ enum Known {
     PidTgid,
     UidGid,
     Task,
+    TypedTask,
     Cpu,
+    /// What a map has for the running thread: its key is `tid`.
+    OfThread(usize),
+    /// Nothing that still holds.
+    Forgotten,
 }
 
 pub(crate) struct Lower<'a, 'b> {
@@ -211,6 +218,15 @@ impl Lower<'_, '_> {
     fn call(&mut self, helper: Helper, args: Vec<Arg>) -> Reg {
         let to = self.reg();
         self.op(Op::Call(Some(to), helper, args));
+        // These are called straight, and return an int before Linux 6.4: the upper half means nothing.
+        if matches!(helper, Helper::MapUpdateElem | Helper::MapDeleteElem) {
+            self.op(Op::Extend {
+                to,
+                from: to,
+                bytes: 4,
+                signed: true,
+            });
+        }
         to
     }
 
@@ -270,17 +286,33 @@ impl Lower<'_, '_> {
 
     /// Works a value out once for all of a block.
     fn once(&mut self, what: Known, helper: Helper) -> Reg {
-        let current = self.current;
-        let found = self
-            .known
-            .iter()
-            .find(|(function, known, _)| *function == current && *known == what);
-        if let Some(&(.., reg)) = found {
+        if let Some(reg) = self.known(what) {
             return reg;
         }
         let reg = self.call(helper, Vec::new());
-        self.known.push((current, what, reg));
+        self.learn(what, reg);
         reg
+    }
+
+    fn known(&self, what: Known) -> Option<Reg> {
+        let mut known = self.known.iter();
+        let found = known.find(|(function, known, _)| (*function, *known) == (self.current, what));
+        found.map(|&(.., reg)| reg)
+    }
+
+    fn learn(&mut self, what: Known, reg: Reg) {
+        self.known.push((self.current, what, reg));
+    }
+
+    /// What is known of maps' values for the running thread holds no longer: of one map, or of all.
+    fn forget_values(&mut self, of: Option<usize>) {
+        for (_, known, _) in &mut self.known {
+            if let Known::OfThread(map) = *known
+                && of.is_none_or(|of| of == map)
+            {
+                *known = Known::Forgotten;
+            }
+        }
     }
 
     /// Runs `inner`, and gives back the room that it took for values on their way.

@@ -340,12 +340,7 @@ impl Lower<'_, '_> {
         if enter || self.given.start.kind == ProgramKind::Tracepoint {
             return self.load(Mem::At(0, 8), 8);
         }
-        let registers = self.load(Mem::At(0, 0), 8);
-        let offset = self.register_offset("orig_ax").unwrap_or(0);
-        self.load(
-            Mem::Far(registers, offset as i32, crate::types::Space::Kernel),
-            8,
-        )
+        self.register_of_call("orig_ax")
     }
 
     /// The tracepoints of single calls are not hit by 32-bit programs, whose numbers mean other calls.

@@ -9,19 +9,13 @@ use crate::{
 };
 
 impl Lower<'_, '_> {
-    /// The process that runs, as the tracer sees processes.
-    pub(super) fn process(&mut self) -> Reg {
-        let both = self.once(Known::PidTgid, Helper::GetCurrentPidTgid);
-        self.upper(both)
-    }
-
-    fn upper(&mut self, both: Reg) -> Reg {
+    pub(super) fn upper(&mut self, both: Reg) -> Reg {
         let to = self.reg();
         self.op(Op::Alu(Alu::Rsh, to, Operand::Reg(both), Operand::Imm(32)));
         to
     }
 
-    fn lower_half(&mut self, from: Reg) -> Reg {
+    pub(super) fn lower_half(&mut self, from: Reg) -> Reg {
         let to = self.reg();
         self.op(Op::Extend {
             to,
@@ -38,11 +32,10 @@ impl Lower<'_, '_> {
         if let (Some((inode, device)), false) = (namespace, initial) {
             return self.pid_in_namespace(thread, device, inode);
         }
-        let both = self.once(Known::PidTgid, Helper::GetCurrentPidTgid);
         Operand::Reg(if thread {
-            self.lower_half(both)
+            self.thread()
         } else {
-            self.upper(both)
+            self.process()
         })
     }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Operators with two operands, from those that bind least.
-const LEVELS: [&[(&str, BinaryOp)]; 10] = [
+pub(crate) const LEVELS: [&[(&str, BinaryOp)]; 10] = [
     &[("||", BinaryOp::Or)],
     &[("&&", BinaryOp::And)],
     &[("|", BinaryOp::BitOr)],
@@ -192,7 +192,7 @@ impl Parser<'_> {
     }
 
     fn is_typedef(&self, word: &str) -> bool {
-        self.script.c.typedefs.iter().any(|(name, _)| name == word)
+        self.typedefs.contains(word)
     }
 
     /// `(a)`, `(a, b)`, `(a = 1)` or `()`.
@@ -397,10 +397,6 @@ impl Parser<'_> {
             }
             _ => {}
         }
-        if let Some((_, value)) = self.defines.iter().rev().find(|(name, _)| name == word) {
-            self.advance();
-            return self.defined(start, value);
-        }
         let name_span = self.advance().span;
         if !self.is_sign("(") {
             return Ok(self.make(start, ExprKind::Ident(word.to_owned())));
@@ -425,27 +421,6 @@ impl Parser<'_> {
             }
         }
         Ok(args)
-    }
-
-    /// The value of a `#define`, read where its name stands.
-    fn defined(&mut self, span: Span, value: &str) -> Parsed<Expr> {
-        if self.depth >= 64 {
-            return self.fail(span, "definitions refer to each other too deeply");
-        }
-        let mut inner = Parser::new(value, self.defines, self.params, self.diagnostics);
-        inner.exprs = self.exprs;
-        inner.depth = self.depth + 8;
-        let result = inner.expr();
-        let complete = inner.token.kind == Kind::End;
-        self.exprs = inner.exprs;
-        let mut value = match result {
-            Ok(value) if complete => value,
-            _ => {
-                return self.fail(span, "the definition of this name is not an expression");
-            }
-        };
-        place(&mut value, span);
-        Ok(value)
     }
 
     fn if_expr(&mut self) -> Parsed<Expr> {
@@ -504,7 +479,7 @@ impl Parser<'_> {
                 self.advance();
                 let length = match self.is_sign("]") {
                     true => None,
-                    false => Some(self.array_length()?),
+                    false => Some(Box::new(self.inside(Self::expr)?)),
                 };
                 self.expect("]")?;
                 suffixes.push(TypeSuffix::Array(length));
@@ -526,15 +501,7 @@ impl Parser<'_> {
         })
     }
 
-    fn array_length(&mut self) -> Parsed<u64> {
-        let value = self.expr()?;
-        match constant(&value) {
-            Some(value) => Ok(value),
-            None => self.fail(value.span, "the length of an array must be a number"),
-        }
-    }
-
-    fn type_base(&mut self) -> Parsed<TypeBase> {
+    pub(super) fn type_base(&mut self) -> Parsed<TypeBase> {
         if self.is_sign("(") {
             self.advance();
             let mut elements = Vec::new();
@@ -580,58 +547,11 @@ impl Parser<'_> {
     }
 }
 
-fn is_part_of_c_type(words: &str) -> bool {
+pub(super) fn is_part_of_c_type(words: &str) -> bool {
     words.split(' ').all(|word| {
         matches!(
             word,
-            "unsigned" | "signed" | "char" | "short" | "int" | "long" | "__signed__"
+            "unsigned" | "signed" | "char" | "short" | "int" | "long" | "double" | "__signed__"
         )
     })
-}
-
-/// The value of an expression that is a number already.
-pub(super) fn constant(expr: &Expr) -> Option<u64> {
-    match &expr.kind {
-        ExprKind::Int(value) => Some(*value),
-        ExprKind::Unary(UnaryOp::Neg, inner) => Some(constant(inner)?.wrapping_neg()),
-        ExprKind::Binary(operator, left, right) => {
-            let (left, right) = (constant(left)?, constant(right)?);
-            match operator {
-                BinaryOp::Add => left.checked_add(right),
-                BinaryOp::Sub => left.checked_sub(right),
-                BinaryOp::Mul => left.checked_mul(right),
-                BinaryOp::Div => left.checked_div(right),
-                BinaryOp::Shl => left.checked_shl(u32::try_from(right).ok()?),
-                BinaryOp::Shr => left.checked_shr(u32::try_from(right).ok()?),
-                BinaryOp::BitOr => Some(left | right),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
-}
-
-/// Gives an expression that comes from elsewhere a place in the source.
-fn place(expr: &mut Expr, span: Span) {
-    expr.span = span;
-    match &mut expr.kind {
-        ExprKind::Unary(_, inner)
-        | ExprKind::Cast(_, inner)
-        | ExprKind::Field(inner, _)
-        | ExprKind::TupleIndex(inner, _) => place(inner, span),
-        ExprKind::Binary(_, left, right) | ExprKind::Index(left, right) => {
-            place(left, span);
-            place(right, span);
-        }
-        ExprKind::Call(call) => call.args.iter_mut().for_each(|arg| place(arg, span)),
-        ExprKind::Tuple(elements) => elements.iter_mut().for_each(|one| place(one, span)),
-        ExprKind::Ternary(condition, then, other) => {
-            place(condition, span);
-            if let Some(then) = then {
-                place(then, span);
-            }
-            place(other, span);
-        }
-        _ => {}
-    }
 }

@@ -2,14 +2,20 @@
 
 mod c;
 mod expr;
+mod place;
 mod stmt;
 mod top;
+
+use std::{collections::HashSet, ops::Range};
 
 use crate::{
     ast::{Expr, ExprId, ExprKind, Script},
     diagnostic::{Diagnostics, Span},
     lexer::{self, Kind, Token},
+    preprocess::Text,
 };
+
+pub(crate) use expr::LEVELS;
 
 /// Blocks and expressions nest no deeper.
 const DEPTH: u32 = 128;
@@ -23,24 +29,35 @@ pub(crate) struct Failed;
 
 type Parsed<T> = Result<T, Failed>;
 
-/// Reads a script. `defines` are C's macros with their values, `params` the positional parameters, which may
-/// stand in the heads of probes.
-pub fn parse(
-    source: &str,
-    defines: &[(String, String)],
+/// Reads a script as it stands. `params` are the positional parameters, which may stand in the heads of probes.
+pub fn parse(source: &str, params: &[String], diagnostics: &mut Diagnostics) -> Script {
+    let mut script = Script::default();
+    add(&mut script, &Text::verbatim(source, 0), params, diagnostics);
+    script
+}
+
+/// Reads what came of preprocessing, and adds it to a script. All places are those in the sources.
+pub(crate) fn add(
+    script: &mut Script,
+    text: &Text,
     params: &[String],
     diagnostics: &mut Diagnostics,
-) -> Script {
-    let mut parser = Parser::new(source, defines, params, diagnostics);
+) {
+    let mut told = Diagnostics::default();
+    let mut parser = Parser::new(text, params, script.exprs, &mut told);
     parser.script();
-    let mut script = parser.script;
-    script.exprs = parser.exprs;
-    script
+    let mut read = parser.script;
+    read.exprs = parser.exprs;
+    told.place(|span| text.place(span));
+    diagnostics.extend(told);
+    place::script(&mut read, text);
+    script.append(read);
 }
 
 struct Parser<'a> {
     source: &'a str,
-    defines: &'a [(String, String)],
+    /// Parts that come from headers.
+    headers: &'a [Range<usize>],
     params: &'a [String],
     diagnostics: &'a mut Diagnostics,
     /// The token that is looked at.
@@ -52,28 +69,33 @@ struct Parser<'a> {
     /// Inside `/…/`, where a slash before a brace is the end.
     in_predicate: bool,
     script: Script,
-    anonymous: u32,
+    /// Other names of types, so far.
+    typedefs: HashSet<String>,
+    /// A declaration of C ended with a function's body, which no semicolon follows.
+    last_was_body: bool,
 }
 
 impl<'a> Parser<'a> {
     fn new(
-        source: &'a str,
-        defines: &'a [(String, String)],
+        text: &'a Text,
         params: &'a [String],
+        exprs: ExprId,
         diagnostics: &'a mut Diagnostics,
     ) -> Self {
+        let source = text.source.as_str();
         Self {
             token: lexer::next(source, 0),
             source,
-            defines,
+            headers: &text.headers,
             params,
             diagnostics,
             last_end: 0,
-            exprs: 0,
+            exprs,
             depth: 0,
             in_predicate: false,
             script: Script::default(),
-            anonymous: 0,
+            typedefs: HashSet::new(),
+            last_was_body: false,
         }
     }
 

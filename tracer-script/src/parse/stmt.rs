@@ -124,6 +124,11 @@ impl Parser<'_> {
                 }
                 "for" => return self.for_statement(),
                 "let" => return self.let_statement(),
+                // What it defines holds for the whole script.
+                "import" if self.peek().kind == Kind::Str => {
+                    self.import()?;
+                    return Ok(StmtKind::Block(Vec::new()));
+                }
                 "break" => {
                     self.advance();
                     return Ok(StmtKind::Break);

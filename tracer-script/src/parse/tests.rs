@@ -1,10 +1,8 @@
 use super::*;
-use crate::preprocess::preprocess;
 
 fn parse_text(source: &str) -> (Script, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
-    let source = preprocess(source, &mut diagnostics);
-    let script = parse(&source.source, &source.defines, &[], &mut diagnostics);
+    let script = parse(source, &[], &mut diagnostics);
     (script, diagnostics)
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Parsed, Parser};
 use crate::{
-    ast::{AttachPoint, Function, Macro, MacroParam, MapDecl, Probe},
+    ast::{AttachPoint, Function, Macro, MacroParam, MapDecl, Param, Probe},
     diagnostic::Span,
     lexer::Kind,
 };
@@ -22,6 +22,10 @@ const WITH_PATHS: [&str; 8] = [
 impl Parser<'_> {
     pub(super) fn script(&mut self) {
         while self.token.kind != Kind::End {
+            if self.in_header() {
+                self.header_item();
+                continue;
+            }
             if self.take_sign(";") {
                 continue;
             }
@@ -39,11 +43,17 @@ impl Parser<'_> {
             let next = self.peek();
             match (self.text(), &next.kind) {
                 ("config", Kind::Sign("=" | "{")) => return self.config(),
-                ("import", Kind::Str) => return self.import(),
+                ("import", Kind::Str) => {
+                    self.import()?;
+                    self.expect(";")?;
+                    return Ok(());
+                }
                 ("let", Kind::Map) => return self.map_declaration(),
                 ("macro", Kind::Word) => return self.macro_definition(),
                 ("fn", Kind::Word) => return self.function(),
-                ("struct" | "union" | "enum" | "typedef", _) => return self.c_definition(),
+                (_, Kind::Word | Kind::Sign("{")) if self.at_c_definition() => {
+                    return self.c_definition();
+                }
                 _ => {}
             }
         }
@@ -102,11 +112,11 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn import(&mut self) -> Parsed<()> {
+    /// `import "file"`, without what ends it.
+    pub(super) fn import(&mut self) -> Parsed<()> {
         self.advance();
         let span = self.token.span;
         let path = String::from_utf8_lossy(&self.string()?).into_owned();
-        self.expect(";")?;
         self.script.imports.push((path, span));
         Ok(())
     }
@@ -174,30 +184,43 @@ impl Parser<'_> {
         Ok(())
     }
 
+    /// `fn name($a: type, …): type { … }`
     fn function(&mut self) -> Parsed<()> {
         let start = self.advance().span;
         let (name, _) = self.word("a name")?;
         self.expect("(")?;
+        let mut params = Vec::new();
         while !self.is_sign(")") {
             if self.token.kind != Kind::Var {
                 return self.unexpected("expected a variable");
             }
+            let name = self.text().to_owned();
             self.advance();
             self.expect(":")?;
-            self.type_name()?;
+            let kind = self.type_name()?;
+            let id = self.next_id();
+            params.push(Param { name, kind, id });
             if !self.take_sign(",") {
                 break;
             }
         }
         self.expect(")")?;
-        self.expect(":")?;
-        self.type_name()?;
+        let returns = match self.take_sign(":") {
+            true => Some(self.type_name()?),
+            false => None,
+        };
         let span = Span {
             start: start.start,
             end: self.last_end,
         };
-        self.block()?;
-        self.script.functions.push(Function { span, name });
+        let body = self.block()?;
+        self.script.functions.push(Function {
+            span,
+            name,
+            params,
+            returns,
+            body,
+        });
         Ok(())
     }
 

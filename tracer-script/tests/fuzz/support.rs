@@ -3,7 +3,10 @@
 use std::fs;
 
 use proptest::test_runner::Config;
-use tracer_script::{Input, Level, Span, check::Params, compile, fixed::Fixed, program::Image};
+use tracer_script::{
+    Compiled, Input, Level, Span, check::Params, compile, facts::NoFiles, fixed::Fixed,
+    program::Image,
+};
 
 use crate::checker;
 
@@ -43,11 +46,18 @@ pub fn examine(source: &str, release: (u32, u32)) -> Result<Outcome, String> {
     };
     let facts = Fixed::of_release(release.0, release.1);
     let before = cpu_time();
-    let (image, diagnostics) = compile(&Input {
+    let Compiled {
+        image,
+        diagnostics,
+        sources,
+    } = compile(&Input {
         source,
+        file: "stdin",
+        headers: &[],
         params: &params,
         environment: &[],
         facts: &facts,
+        files: &NoFiles,
     });
     let spent = cpu_time() - before;
     if spent > TIME_MAX {
@@ -59,7 +69,7 @@ pub fn examine(source: &str, release: (u32, u32)) -> Result<Outcome, String> {
         if start > end || end as usize > source.len() {
             return Err(format!("{one:?} is not within the source"));
         }
-        let rendered = one.render("stdin", source);
+        let rendered = one.render(&sources);
         if one.level == Level::Error {
             said.push_str(&rendered);
         }

@@ -266,18 +266,18 @@ fn sizes() {
     check(
         "struct a { struct a b; }; BEGIN { print(1); }",
         expect![[r#"
-        script.bt:1:1-25: ERROR: struct a would have itself as a part
-        struct a { struct a b; }; BEGIN { print(1); }
-        ~~~~~~~~~~~~~~~~~~~~~~~~
-    "#]],
+            script.bt:1:12-20: ERROR: struct a would have itself as a part
+            struct a { struct a b; }; BEGIN { print(1); }
+                       ~~~~~~~~
+        "#]],
     );
     check(
         "struct a { int b:40; }; BEGIN { print(1); }",
         expect![[r#"
-        script.bt:1:1-23: ERROR: struct a: a bit field is wider than its type
-        struct a { int b:40; }; BEGIN { print(1); }
-        ~~~~~~~~~~~~~~~~~~~~~~
-    "#]],
+            script.bt:1:18-20: ERROR: a bit field is wider than its type
+            struct a { int b:40; }; BEGIN { print(1); }
+                             ~~
+        "#]],
     );
     check(
         "config = { max_strlen = 65536 } BEGIN { @[str(1), str(2)] = 1; }",

@@ -72,8 +72,8 @@ fn a_count_with_a_key_looks_it_up() {
             b3:
                 jump b4
             b4:
-                %1 = GetCurrentPidTgid()
-                %2 = zero extend %1 from 4
+                %1 = GetCurrentTaskBtf()
+                %2 = load 4 [%1+48]
                 store 8 [slot1+0], %2
                 %4 = MapLookupElem(map0, &slot1+0)
                 %3 = %4
@@ -82,6 +82,7 @@ fn a_count_with_a_key_looks_it_up() {
                 jump b1
             b6:
                 %5 = MapUpdateElem(map0, &slot1+0, &map4+0, 1)
+                %5 = sign extend %5 from 4
                 %6 = MapLookupElem(map0, &slot1+0)
                 %3 = %6
                 if Ne %3, 0 then b8 else b7
@@ -121,11 +122,12 @@ fn start_times_are_put_and_deleted() {
             b4:
                 %1 = KtimeGetBootNs()
                 %2 = %1
-                %3 = GetCurrentPidTgid()
-                %4 = zero extend %3 from 4
+                %3 = GetCurrentTaskBtf()
+                %4 = load 4 [%3+48]
                 store 8 [slot1+0], %4
                 store 8 [slot2+0], %2
                 %5 = MapUpdateElem(map0, &slot1+0, &slot2+0, 0)
+                %5 = sign extend %5 from 4
                 if Ne %5, 0 then b6 else b7
             b5:
                 jump b1
@@ -151,10 +153,11 @@ fn start_times_are_put_and_deleted() {
             b3:
                 jump b4
             b4:
-                %1 = GetCurrentPidTgid()
-                %2 = zero extend %1 from 4
+                %1 = GetCurrentTaskBtf()
+                %2 = load 4 [%1+48]
                 store 8 [slot1+0], %2
                 %3 = MapDeleteElem(map0, &slot1+0)
+                %3 = sign extend %3 from 4
                 jump b1
         "#]],
     );
@@ -371,8 +374,8 @@ fn both_sides_of_a_choice() {
             b3:
                 jump b4
             b4:
-                %2 = GetCurrentPidTgid()
-                %3 = Rsh %2, 32
+                %2 = GetCurrentTaskBtf()
+                %3 = load 4 [%2+52]
                 if Gt %3, 5 then b8 else b6
             b5:
                 %1 = 1
@@ -389,7 +392,7 @@ fn both_sides_of_a_choice() {
                 store 8 [%6+0], 1
                 jump b9
             b8:
-                %4 = zero extend %2 from 4
+                %4 = load 4 [%2+48]
                 if Ne %4, 0 then b5 else b6
             b9:
                 jump b1

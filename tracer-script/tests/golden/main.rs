@@ -3,6 +3,7 @@
 
 mod code;
 mod code_of_loops;
+mod code_of_markers;
 mod errors;
 mod ir;
 mod laying_out;

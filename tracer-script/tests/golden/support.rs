@@ -1,6 +1,8 @@
 //! Compiling with one stage looked at.
 
-use tracer_script::{Input, Stage, check::Params, compile_showing, fixed::Fixed};
+use tracer_script::{
+    Compiled, Input, Level, Stage, check::Params, compile_showing, facts::NoFiles, fixed::Fixed,
+};
 
 /// What a stage made, for Linux of this release, and behind it what was said.
 pub fn stage(source: &str, release: (u32, u32), wanted: Stage) -> String {
@@ -23,12 +25,19 @@ fn shown_and_said(source: &str, release: (u32, u32), wanted: Stage) -> (String, 
     };
     let input = Input {
         source,
+        file: "script.bt",
+        headers: &[],
         params: &params,
         environment: &[],
         facts: &facts,
+        files: &NoFiles,
     };
     let mut shown = String::new();
-    let (image, diagnostics) = compile_showing(&input, &mut |stage, text| {
+    let Compiled {
+        image,
+        diagnostics,
+        sources,
+    } = compile_showing(&input, &mut |stage, text| {
         if stage == wanted {
             shown.push_str(text().trim_end());
             shown.push('\n');
@@ -36,7 +45,8 @@ fn shown_and_said(source: &str, release: (u32, u32), wanted: Stage) -> (String, 
     });
     let rendered = diagnostics
         .iter()
-        .map(|one| one.render("script.bt", source));
+        .filter(|one| one.level != Level::Note)
+        .map(|one| one.render(&sources));
     let said = rendered.collect();
     assert_eq!(image.is_none(), diagnostics.has_errors(), "{source}");
     (shown, said)

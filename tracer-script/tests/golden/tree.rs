@@ -2,17 +2,17 @@
 
 use expect_test::{Expect, expect};
 use tracer_script::{
-    Diagnostics,
+    Diagnostics, Sources,
     ast::{Expr, ExprKind, Script, Stmt, StmtKind, TypeName, TypeOrExpr, TypeSuffix},
     parse::parse,
 };
 
 fn check(source: &str, expect: Expect) {
     let mut diagnostics = Diagnostics::default();
-    let script = parse(source, &[], &[], &mut diagnostics);
+    let script = parse(source, &[], &mut diagnostics);
     let mut out = tree(&script);
     for one in diagnostics.iter() {
-        out.push_str(&one.render("script.bt", source));
+        out.push_str(&one.render(&Sources::new("script.bt", source)));
     }
     expect.assert_eq(&out);
 }
@@ -177,6 +177,7 @@ fn type_name(kind: &TypeName) -> String {
         Named(name) | Struct(name) => name.clone(),
         Enum(name) => format!("enum {name}"),
         Typeof(of) => format!("typeof({})", type_or_expr(of)),
+        Function => "function".to_owned(),
         Tuple(parts) => {
             let parts: Vec<String> = parts.iter().map(type_name).collect();
             format!("({})", parts.join(", "))
@@ -185,7 +186,7 @@ fn type_name(kind: &TypeName) -> String {
     for suffix in &kind.suffixes {
         match suffix {
             TypeSuffix::Pointer => text.push('*'),
-            TypeSuffix::Array(Some(length)) => text.push_str(&format!("[{length}]")),
+            TypeSuffix::Array(Some(length)) => text.push_str(&format!("[{}]", expr(length))),
             TypeSuffix::Array(None) => text.push_str("[]"),
         }
     }

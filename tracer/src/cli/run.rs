@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory as _, ValueEnum, error::ErrorKind};
 use tracer_script::compile::Stage;
 
 use super::{Cli, common::Format, parse, script};
-use crate::script::run;
+use crate::script::{files::FoundFiles, run};
 
 /// When output is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -111,13 +111,13 @@ pub struct Options {
     #[arg(long, value_name = "STAGE", value_enum)]
     dump: Option<Shown>,
 
-    /// Taken, and not needed: types come from the running kernel
+    /// Look for headers here, too; those of the kernel are not needed, as types come from the running one
     #[arg(short = 'I', value_name = "FOLDER")]
     include_folder: Vec<PathBuf>,
 
-    /// Taken, and not needed: types come from the running kernel
+    /// Read the declarations of this header before the script
     #[arg(long, value_name = "FILE")]
-    include: Vec<PathBuf>,
+    include: Vec<String>,
 
     /// Tell what is done; twice, in detail
     #[arg(short, long, action = clap::ArgAction::Count)]
@@ -133,7 +133,7 @@ pub struct Options {
 pub fn run(options: Options) -> anyhow::Result<u8> {
     if options.list {
         let pattern = options.words.first().map(String::as_str);
-        return script::list(pattern, options.verbose > 0).map(|()| 0);
+        return script::list(pattern, options.verbose > 0, options.pid).map(|()| 0);
     }
     if options.execute.is_none() && options.words.is_empty() {
         wrong_usage("there is no script: give a FILE, - for standard input, or -e PROGRAM");
@@ -176,9 +176,9 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
         no_warnings,
         dry_run,
         dump,
-        include_folder: _,
-        include: _,
-        verbose: _,
+        include_folder,
+        include,
+        verbose,
         mut words,
     } = options;
     let escaped = is_behind_dashes(&words);
@@ -190,6 +190,10 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
     Ok(run::Options {
         source: source.text,
         file: source.name,
+        headers: include,
+        files: FoundFiles {
+            folders: include_folder,
+        },
         params,
         environment: script::environment(),
         command: match command {
@@ -205,6 +209,7 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
         },
         quiet,
         helper_errors: warnings,
+        verbose: verbose > 0,
         no_warnings,
         dry_run,
         dump: dump.map(Stage::from),

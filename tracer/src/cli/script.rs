@@ -164,16 +164,9 @@ fn load(options: &Options, format: Format) -> Result<run::Ready, Failure> {
 }
 
 fn context(scene: Scene, quiet: bool) -> output::Context {
-    let Scene {
-        image,
-        file,
-        source,
-        stacks,
-    } = scene;
+    let Scene { image, stacks } = scene;
     output::Context {
         image,
-        file,
-        source,
         quiet,
         stacks: Box::new(move |hash| stacks.frames(hash)),
         errors: Box::new(io::stderr()),
@@ -198,8 +191,8 @@ fn find_function(
 }
 
 /// Lists what can be traced, or types. Nothing found is an error; a closed output is not.
-pub fn list(pattern: Option<&str>, verbose: bool) -> anyhow::Result<()> {
-    let lines = list::list(pattern, verbose)?;
+pub fn list(pattern: Option<&str>, verbose: bool, pid: Option<u32>) -> anyhow::Result<()> {
+    let lines = list::list(pattern, verbose, pid)?;
     if lines.is_empty() {
         bail!("nothing matches {:?}", pattern.unwrap_or("*"));
     }

@@ -12,6 +12,7 @@ pub mod facts;
 pub mod functions;
 pub mod local_storage;
 pub mod map;
+pub mod markers;
 pub mod object;
 pub mod plan;
 pub mod process;

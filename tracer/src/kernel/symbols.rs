@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, SymbolKind};
+use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, ReadRef, SymbolKind};
 
 use super::root::Root;
 use crate::glob::Glob;
@@ -206,7 +206,7 @@ pub fn offset_of_address(path: &Path, address: u64) -> anyhow::Result<Option<u64
 }
 
 /// Address, size and place in the file of each part that is loaded.
-fn segments(file: &object::File<'_>) -> Vec<(u64, u64, u64)> {
+pub(super) fn segments<'a>(file: &object::File<'a, impl ReadRef<'a>>) -> Vec<(u64, u64, u64)> {
     let parts = file.segments();
     parts
         .map(|part| (part.address(), part.size(), part.file_range().0))
@@ -219,7 +219,7 @@ fn rank(name: &str) -> (bool, usize, &str) {
 }
 
 /// Where an address of the program lies in its file.
-fn file_offset(segments: &[(u64, u64, u64)], address: u64) -> Option<u64> {
+pub(super) fn file_offset(segments: &[(u64, u64, u64)], address: u64) -> Option<u64> {
     let holds = |(start, size, _): &&(u64, u64, u64)| {
         (*start..start.saturating_add(*size)).contains(&address)
     };

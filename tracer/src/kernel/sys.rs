@@ -503,6 +503,8 @@ pub struct UprobeTargets<'a> {
     pub offsets: &'a [u64],
     /// A cookie for each.
     pub cookies: &'a [u64],
+    /// Where in the file the count lies that says whether each is attached to, 0 for none; empty for none at all.
+    pub semaphores: &'a [u64],
     /// Only this process; 0 for all.
     pub pid: u32,
     /// At the function's return.
@@ -522,6 +524,10 @@ pub fn link_uprobe_multi(program: BorrowedFd<'_>, targets: &UprobeTargets<'_>) -
     multi.path = targets.path.as_ptr() as u64;
     multi.offsets = targets.offsets.as_ptr() as u64;
     multi.cookies = targets.cookies.as_ptr() as u64;
+    if !targets.semaphores.is_empty() {
+        debug_assert_eq!(targets.offsets.len(), targets.semaphores.len());
+        multi.ref_ctr_offsets = targets.semaphores.as_ptr() as u64;
+    }
     multi.cnt = targets.offsets.len() as u32;
     multi.flags = if targets.on_return {
         BPF_F_UPROBE_MULTI_RETURN

@@ -74,37 +74,73 @@ pub struct Binary<'a> {
     pub on_return: bool,
 }
 
-/// Attaches at `offset` bytes of the file. A cookie is left out before Linux 5.15.
+/// A place in a binary: bytes from the start of its file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Where the instruction is.
+    pub offset: u64,
+    /// Where the count lies that the kernel raises while something is attached; 0 for none.
+    pub semaphore: u64,
+}
+
+impl Place {
+    /// Without a semaphore.
+    pub fn at(offset: u64) -> Self {
+        Self {
+            offset,
+            semaphore: 0,
+        }
+    }
+}
+
+/// `ref_ctr_offset` among `/sys/bus/event_source/devices/uprobe/format`: the upper half of `config`
+/// (`PERF_UPROBE_REF_CTR_OFFSET_SHIFT` of `include/linux/trace_events.h`).
+const SEMAPHORE_SHIFT: u32 = 32;
+
+/// Attaches at a place of the file. A cookie is left out before Linux 5.15.
 pub fn attach(
     program: BorrowedFd<'_>,
     binary: &Binary<'_>,
-    offset: u64,
+    place: Place,
     cookie: Option<u64>,
 ) -> Result<OwnedFd, Failure> {
     let (kind, return_config) = perf_event::pmu("uprobe")?;
     let path = c_string(binary.path.as_os_str().as_bytes())?;
+    if u32::try_from(place.semaphore).is_err() {
+        return Err(Failure::from(format!(
+            "its semaphore lies at {:#x} of the file: this kernel takes 32 bits of that",
+            place.semaphore
+        )));
+    }
+    let on_return = if binary.on_return { return_config } else { 0 };
     let event = PerfEvent {
         kind,
-        config: if binary.on_return { return_config } else { 0 },
+        config: on_return | place.semaphore << SEMAPHORE_SHIFT,
         config1: path.as_ptr() as u64,
-        config2: offset,
+        config2: place.offset,
         ..PerfEvent::default()
     };
     Ok(perf_event::attach(program, &event, binary.pid, cookie)?)
 }
 
-/// Attaches at many offsets of a file by one link, each with its cookie. Linux 6.6.
+/// Attaches at many places of a file by one link, each with its cookie. Linux 6.6.
 pub fn attach_multi(
     program: BorrowedFd<'_>,
     binary: &Binary<'_>,
-    offsets: &[u64],
+    places: &[Place],
     cookies: &[u64],
 ) -> Result<OwnedFd, Failure> {
     let path = c_string(binary.path.as_os_str().as_bytes())?;
+    let offsets: Vec<u64> = places.iter().map(|place| place.offset).collect();
+    let mut semaphores: Vec<u64> = places.iter().map(|place| place.semaphore).collect();
+    if semaphores.iter().all(|&semaphore| semaphore == 0) {
+        semaphores.clear();
+    }
     let targets = sys::UprobeTargets {
         path: &path,
-        offsets,
+        offsets: &offsets,
         cookies,
+        semaphores: &semaphores,
         pid: binary.pid.unwrap_or(0),
         on_return: binary.on_return,
     };
@@ -126,8 +162,9 @@ pub(super) fn attach_each(
     functions: &UserFunctions,
 ) -> Result<Vec<OwnedFd>, Failure> {
     let binary = functions.binary();
-    let attach_one =
-        |(index, &offset): (usize, &u64)| attach(program, &binary, offset, Some(index as u64));
+    let attach_one = |(index, &offset): (usize, &u64)| {
+        attach(program, &binary, Place::at(offset), Some(index as u64))
+    };
     functions
         .offsets
         .iter()
@@ -141,6 +178,7 @@ pub(super) fn attach_all(
     functions: &UserFunctions,
 ) -> Result<Vec<OwnedFd>, Failure> {
     let cookies: Vec<u64> = (0..functions.offsets.len() as u64).collect();
-    let link = attach_multi(program, &functions.binary(), &functions.offsets, &cookies)?;
+    let places: Vec<Place> = functions.offsets.iter().copied().map(Place::at).collect();
+    let link = attach_multi(program, &functions.binary(), &places, &cookies)?;
     Ok(vec![link])
 }

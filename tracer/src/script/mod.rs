@@ -1,6 +1,7 @@
 //! Scripts: programs that users write, compiled by `tracer-script`, loaded and run here.
 
 pub mod facts;
+pub mod files;
 pub mod output;
 pub mod run;
 pub mod session;

@@ -7,7 +7,7 @@ use super::{
 };
 
 /// A helper: its number, how many arguments it takes, and since which release it is there.
-const HELPERS: [(i32, usize, (u32, u32)); 38] = [
+const HELPERS: [(i32, usize, (u32, u32)); 40] = [
     (1, 2, (3, 19)),
     (2, 4, (3, 19)),
     (3, 2, (3, 19)),
@@ -39,9 +39,11 @@ const HELPERS: [(i32, usize, (u32, u32)); 38] = [
     (132, 2, (5, 8)),
     (133, 2, (5, 8)),
     (147, 3, (5, 10)),
+    (158, 0, (5, 11)),
     (164, 4, (5, 13)),
     (173, 1, (5, 15)),
     (174, 1, (5, 15)),
+    (175, 1, (5, 15)),
     (181, 4, (5, 17)),
     (183, 3, (5, 17)),
     (184, 2, (5, 17)),

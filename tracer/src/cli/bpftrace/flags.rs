@@ -132,15 +132,21 @@ const FLAGS: &[Flag] = &[
         Some('I'),
         "include-dir",
         Some("DIR"),
-        "taken, and not needed: types come from the running kernel",
-        Effect::Nothing,
+        "look for headers here, too; the kernel's are not needed: types come from the running one",
+        Effect::Set(|parsed, value| {
+            parsed.options.files.folders.push(value.into());
+            Ok(())
+        }),
     ),
     flag(
         None,
         "include",
         Some("FILE"),
-        "taken, and not needed, as -I",
-        Effect::Nothing,
+        "read the declarations of this header before the script",
+        Effect::Set(|parsed, value| {
+            parsed.options.headers.push(value);
+            Ok(())
+        }),
     ),
     flag(
         Some('l'),
@@ -196,6 +202,7 @@ const FLAGS: &[Flag] = &[
         "tell what is done",
         Effect::Set(|parsed, _| {
             parsed.verbose = true;
+            parsed.options.verbose = true;
             Ok(())
         }),
     ),

@@ -42,7 +42,10 @@ fn perform(parsed: Parsed) -> ExitCode {
     start_log(u8::from(parsed.verbose));
     let done = match parsed.task {
         Task::Run => return run(parsed),
-        Task::List => script::list(parsed.words.first().map(String::as_str), parsed.verbose),
+        Task::List => {
+            let pattern = parsed.words.first().map(String::as_str);
+            script::list(pattern, parsed.verbose, parsed.options.params.pid)
+        }
         Task::Help => {
             print!("{}", help());
             Ok(())

@@ -3,8 +3,10 @@
 //! A process may vanish at any time, so every question can be answered by
 //! [`ProcessError::NoProcess`]. Source: `man 5 proc`.
 
+mod maps;
 mod privileges;
 
+pub use maps::files_in_use;
 pub use privileges::{PrivilegeError, Privileges};
 
 use std::{fs, io, os::unix::fs::MetadataExt as _, path::PathBuf};

@@ -8,9 +8,10 @@ use std::{
 
 use tracer_script::{
     Diagnostic, Level,
-    diagnostic::{Span, line_column},
+    diagnostic::Span,
     format::Format,
     program::{Action, Image},
+    source::Place,
     types::Type,
 };
 
@@ -30,11 +31,8 @@ pub struct Core {
     pub out: Vec<u8>,
     /// Leaves out how many probes are attached.
     pub quiet: bool,
-    /// What the script is called.
-    pub file: String,
     image: Rc<Image>,
     names: Names,
-    source: String,
     writer: Box<dyn Write>,
     errors: Box<dyn Write>,
     scratch: Vec<u8>,
@@ -45,8 +43,6 @@ impl Core {
     pub fn new(writer: Box<dyn Write>, context: Context) -> Self {
         let Context {
             image,
-            file,
-            source,
             quiet,
             stacks,
             errors,
@@ -54,10 +50,8 @@ impl Core {
         Self {
             out: Vec::with_capacity(SPILL_BYTES + 4096),
             quiet,
-            file,
             names: Names::new(&image.config, stacks),
             image,
-            source,
             writer,
             errors,
             scratch: Vec::new(),
@@ -172,20 +166,9 @@ impl Core {
         (code, names::error(code.unsigned_abs()))
     }
 
-    /// Line and column of a place, from 1.
-    pub fn line_column(&self, span: Span) -> (usize, usize) {
-        line_column(&self.source, span.start)
-    }
-
-    /// `file:line:column-column` of a place.
-    pub fn place(&self, span: Span) -> String {
-        let (line, column) = line_column(&self.source, span.start);
-        let (end_line, end_column) = line_column(&self.source, span.end);
-        if end_line > line {
-            return format!("{}:{line}-{end_line}", self.file);
-        }
-        let end_column = end_column.max(column + 1);
-        format!("{}:{line}:{column}-{end_column}", self.file)
+    /// Where a span is.
+    pub fn place(&self, span: Span) -> Place<'_> {
+        self.image.sources.place(span)
     }
 
     /// A warning together with the source that it is about.
@@ -196,7 +179,7 @@ impl Core {
             message,
             hint: None,
         };
-        warning.render(&self.file, &self.source)
+        warning.render(&self.image.sources)
     }
 
     /// Writes to where messages go, behind all output so far.

@@ -46,12 +46,13 @@ impl Json {
         text: &[u8],
         more: impl FnOnce(&mut Vec<u8>),
     ) -> io::Result<()> {
-        let (line, column) = self.0.line_column(action.span);
+        let place = self.0.place(action.span);
+        let (line, column) = place.start;
         let mut object = format!("{{\"type\": \"{kind}\", \"msg\": ").into_bytes();
         string(&mut object, text);
         more(&mut object);
         object.extend(b", \"filename\": ");
-        string(&mut object, self.0.file.as_bytes());
+        string(&mut object, place.file.as_bytes());
         object.extend(format!(", \"line\": {line}, \"col\": {column}}}\n").into_bytes());
         self.0.out.extend(object);
         self.0.spill()

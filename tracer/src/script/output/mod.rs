@@ -50,10 +50,6 @@ pub type Stacks = Box<dyn Fn(u64) -> Option<Vec<u64>>>;
 pub struct Context {
     /// The compiled script.
     pub image: Rc<Image>,
-    /// What the script is called in messages: its file, or `stdin`.
-    pub file: String,
-    /// The script's text.
-    pub source: String,
     /// Leaves out how many probes are attached.
     pub quiet: bool,
     /// Where stacks are looked up.

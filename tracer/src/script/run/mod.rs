@@ -23,7 +23,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use tokio::{io::unix::AsyncFd, runtime::Runtime};
 use tracer_script::{
-    Diagnostics, Input, Level,
+    Compiled, Diagnostics, Input, Level, Sources,
     check::Params,
     compile::{Stage, compile_showing},
     facts::Facts,
@@ -31,6 +31,7 @@ use tracer_script::{
 };
 
 use super::{
+    files::FoundFiles,
     output::Face,
     session::{FindFunction, ScriptError, Session, Stacks},
 };
@@ -66,6 +67,10 @@ pub struct Options {
     pub source: String,
     /// What it is called in messages.
     pub file: String,
+    /// Headers that come before it.
+    pub headers: Vec<String>,
+    /// Where files are looked for that it names.
+    pub files: FoundFiles,
     /// What the script is given. The process of `command` is added.
     pub params: Params,
     /// The environment that the script's configuration is read from.
@@ -84,6 +89,8 @@ pub struct Options {
     pub quiet: bool,
     /// Tell of helpers that fail.
     pub helper_errors: bool,
+    /// Tell what may be good to know of how the script is understood.
+    pub verbose: bool,
     /// Do not tell of what the compiler warns of.
     pub no_warnings: bool,
     /// Load and attach, and end.
@@ -98,10 +105,6 @@ pub struct Options {
 pub struct Scene {
     /// The script as compiled.
     pub image: Rc<Image>,
-    /// What it is called in messages.
-    pub file: String,
-    /// Its text.
-    pub source: String,
     /// The frames of its stacks.
     pub stacks: Stacks,
 }
@@ -142,7 +145,7 @@ pub struct Machine<'a> {
 pub struct Ready {
     /// [`None`] where all that was wanted is done.
     run: Option<(Runtime, Run)>,
-    options: Options,
+    sources: Rc<Sources>,
 }
 
 /// Compiles a script, loads it, attaches it and lets the command go.
@@ -151,11 +154,13 @@ pub fn start(
     machine: Machine<'_>,
     make_face: MakeFace<'_>,
 ) -> Result<Ready, Failure> {
-    let (options, command) = prepare(options).map_err(|error| failed(options, &error))?;
+    let (options, command) =
+        prepare(options).map_err(|error| failed(&Sources::default(), &error))?;
     let (image, shown) = compiled(&options, machine.facts)?;
     if options.dump.is_some() {
-        print(&shown).map_err(|error| failed(&options, &error))?;
-        return Ok(Ready { run: None, options });
+        let sources = image.sources;
+        print(&shown).map_err(|error| failed(&sources, &error))?;
+        return Ok(Ready { run: None, sources });
     }
     start_image(options, Rc::new(image), machine, command, make_face)
 }
@@ -187,17 +192,24 @@ fn prepare(options: &Options) -> anyhow::Result<(Options, Option<Held>)> {
 fn compiled(options: &Options, facts: &dyn Facts) -> Result<(Image, String), Failure> {
     let input = Input {
         source: &options.source,
+        file: &options.file,
+        headers: &options.headers,
         params: &options.params,
         environment: &options.environment,
         facts,
+        files: &options.files,
     };
     let mut shown = String::new();
-    let (image, diagnostics) = compile_showing(&input, &mut |stage, text| {
+    let Compiled {
+        image,
+        diagnostics,
+        sources,
+    } = compile_showing(&input, &mut |stage, text| {
         if options.dump == Some(stage) {
             shown.push_str(&text());
         }
     });
-    let text = rendered(&diagnostics, options);
+    let text = rendered(&diagnostics, &sources, options);
     match image {
         Some(image) if !diagnostics.has_errors() => {
             eprint!("{text}");
@@ -207,11 +219,16 @@ fn compiled(options: &Options, facts: &dyn Facts) -> Result<(Image, String), Fai
     }
 }
 
-fn rendered(diagnostics: &Diagnostics, options: &Options) -> String {
+fn rendered(diagnostics: &Diagnostics, sources: &Sources, options: &Options) -> String {
+    let told = |level| match level {
+        Level::Error => true,
+        Level::Warning => !options.no_warnings,
+        Level::Note => options.verbose,
+    };
     diagnostics
         .iter()
-        .filter(|one| one.level == Level::Error || !options.no_warnings)
-        .map(|one| one.render(&options.file, &options.source))
+        .filter(|one| told(one.level))
+        .map(|one| one.render(sources))
         .collect()
 }
 
@@ -227,17 +244,18 @@ fn start_image(
         .enable_all()
         .build()
         .context("cannot make the event loop")
-        .map_err(|error| failed(&options, &error))?;
+        .map_err(|error| failed(&image.sources, &error))?;
     let guard = runtime.enter();
+    let sources = Rc::clone(&image.sources);
     let started = attach(&options, image, machine, command, make_face);
     drop(guard);
     match started {
         Ok(run) => Ok(Ready {
             run: run.map(|run| (runtime, run)),
-            options,
+            sources,
         }),
-        Err(error) if is_closed_pipe(&error) => Ok(Ready { run: None, options }),
-        Err(error) => Err(failed(&options, &error)),
+        Err(error) if is_closed_pipe(&error) => Ok(Ready { run: None, sources }),
+        Err(error) => Err(failed(&sources, &error)),
     }
 }
 
@@ -245,22 +263,22 @@ impl Ready {
     /// Runs the script to its end, and gives back the status to exit with. A closed output is an end, not an
     /// error.
     pub fn run(self) -> Result<u8, Failure> {
-        let Self { run, options } = self;
+        let Self { run, sources } = self;
         let Some((runtime, run)) = run else {
             return Ok(0);
         };
         match runtime.block_on(run.until_the_end()) {
             Ok(status) => Ok(status),
             Err(error) if is_closed_pipe(&error) => Ok(0),
-            Err(error) => Err(failed(&options, &error)),
+            Err(error) => Err(failed(&sources, &error)),
         }
     }
 }
 
 /// The text of an error: with its place, where it concerns one.
-fn failed(options: &Options, error: &anyhow::Error) -> Failure {
+fn failed(sources: &Sources, error: &anyhow::Error) -> Failure {
     Failure::Run(match error.downcast_ref::<ScriptError>() {
-        Some(error) => error.render(&options.file, &options.source),
+        Some(error) => error.render(sources),
         None => format!("ERROR: {error:#}\n"),
     })
 }
@@ -291,8 +309,6 @@ fn attach(
         writer(options)?,
         Scene {
             image: image.clone(),
-            file: options.file.clone(),
-            source: options.source.clone(),
             stacks: session.stacks(),
         },
     )?;

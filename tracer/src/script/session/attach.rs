@@ -54,9 +54,9 @@ fn attach_one(
             links.push(link.map_err(|failure| failed(program, failure, &what))?);
         }
         ProgramKind::UprobeMulti { on_return } => {
-            for (binary, offsets, cookies) in by_binary(program, on_return) {
-                let link = uprobe::attach_multi(fd, &binary, &offsets, &cookies);
-                let what = format!("{} places of {}", offsets.len(), binary.path.display());
+            for (binary, places, cookies) in by_binary(program, on_return) {
+                let link = uprobe::attach_multi(fd, &binary, &places, &cookies);
+                let what = format!("{} places of {}", places.len(), binary.path.display());
                 links.push(link.map_err(|failure| failed(program, failure, &what))?);
             }
         }
@@ -87,26 +87,36 @@ fn all_cookies(program: &Program) -> Vec<u64> {
 }
 
 /// The places of a program by file and process, each file's with their cookies.
-fn by_binary(program: &Program, on_return: bool) -> Vec<(Binary<'_>, Vec<u64>, Vec<u64>)> {
-    let mut files: BTreeMap<_, (Vec<u64>, Vec<u64>)> = BTreeMap::new();
+fn by_binary(
+    program: &Program,
+    on_return: bool,
+) -> Vec<(Binary<'_>, Vec<uprobe::Place>, Vec<u64>)> {
+    let mut files: BTreeMap<_, (Vec<uprobe::Place>, Vec<u64>)> = BTreeMap::new();
     for (target, cookie) in program.targets.iter().zip(all_cookies(program)) {
-        let (offsets, cookies) = files
+        let (places, cookies) = files
             .entry((target.group.as_str(), target.pid))
             .or_default();
-        offsets.push(target.offset);
+        places.push(place_in_file(target));
         cookies.push(cookie);
     }
     let files = files.into_iter();
     files
-        .map(|((path, pid), (offsets, cookies))| {
+        .map(|((path, pid), (places, cookies))| {
             let binary = Binary {
                 path: Path::new(path),
                 pid,
                 on_return,
             };
-            (binary, offsets, cookies)
+            (binary, places, cookies)
         })
         .collect()
+}
+
+fn place_in_file(target: &Target) -> uprobe::Place {
+    uprobe::Place {
+        offset: target.offset,
+        semaphore: target.semaphore,
+    }
 }
 
 /// Attaches to places one by one, and keeps what has been looked up for them.
@@ -144,7 +154,7 @@ impl Places {
                     pid: target.pid,
                     on_return,
                 };
-                uprobe::attach(fd, &binary, target.offset, cookie)
+                uprobe::attach(fd, &binary, place_in_file(target), cookie)
             }
             ProgramKind::Fentry { on_return } => {
                 fentry::attach(fd, tracing_type(on_return), cookie)

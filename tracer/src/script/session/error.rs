@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tracer_script::{Diagnostic, Level, Span};
+use tracer_script::{Diagnostic, Level, Sources, Span};
 
 /// Something that could not be done for a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl ScriptError {
     }
 
     /// For people: with the line of the source, where it concerns one.
-    pub fn render(&self, file: &str, source: &str) -> String {
+    pub fn render(&self, sources: &Sources) -> String {
         let Self { span, message, log } = self;
         let mut out = match span {
             Some(span) => Diagnostic {
@@ -43,7 +43,7 @@ impl ScriptError {
                 message: message.clone(),
                 hint: None,
             }
-            .render(file, source),
+            .render(sources),
             None => format!("ERROR: {message}\n"),
         };
         for line in log {

@@ -3,7 +3,7 @@
 use std::{fs, rc::Rc, thread, time::Duration};
 
 use tracer_script::{
-    Span,
+    Sources, Span,
     emit::Code,
     probe::{AttachKind, Target},
     program::{Image, Loss, MapKind, MapRole, Program, ProgramKind},
@@ -239,7 +239,7 @@ fn a_refused_program_is_shown_in_the_source() {
         .err()
         .expect("it is refused");
     assert_eq!(error.span, Some(Span::new(8, 12)), "{error:?}");
-    let text = error.render("a.bt", "BEGIN { $x.y }");
+    let text = error.render(&Sources::new("a.bt", "BEGIN { $x.y }"));
     assert!(
         text.starts_with(
             "a.bt:1:9-13: ERROR: the kernel refused the program: R1 invalid mem access 'scalar'\n\

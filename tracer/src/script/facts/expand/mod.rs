@@ -1,6 +1,7 @@
 //! From an attach point as it is written to the places it means: one file for each family of providers.
 
 pub(super) mod kernel_function;
+pub(super) mod marker;
 pub(super) mod perf;
 mod timer;
 pub(super) mod tracepoint;
@@ -45,7 +46,8 @@ pub(super) fn expand(
         Kprobe | Kretprobe => kernel_function::expand_probe(&point),
         Fentry | Fexit => kernel_function::expand_trampoline(&point),
         Uprobe | Uretprobe => user_function::expand(&point),
-        Test | Bench | Usdt | Watchpoint | Iter => {
+        Usdt => marker::expand(&point),
+        Test | Bench | Watchpoint | Iter => {
             Err(format!("{} probes are not supported yet", kind.name()))
         }
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use tracer_script::{
-    Span,
+    Sources, Span,
     format::{self, Format},
     program::{Action, ActionKind, Image, Map, MapKind, MapRole},
     types::{Aggregate, StackMode, Type, align},
@@ -57,12 +57,13 @@ impl Faces {
     }
 
     fn quiet(image: Image, quiet: bool) -> Self {
-        let image = Rc::new(image);
+        let image = Rc::new(Image {
+            sources: Rc::new(Sources::new("stdin", SOURCE)),
+            ..image
+        });
         let errors = Page::default();
         let context = || Context {
             image: Rc::clone(&image),
-            file: "stdin".to_owned(),
-            source: SOURCE.to_owned(),
             quiet,
             stacks: Box::new(|hash| (hash == 7).then(|| vec![0x10, 0x2abc, 0x3])),
             errors: Box::new(errors.clone()),

@@ -12,8 +12,6 @@ fn a_million_lines_a_second() {
     let image = Rc::new(Image::default());
     let context = Context {
         image,
-        file: "stdin".to_owned(),
-        source: String::new(),
         quiet: true,
         stacks: Box::new(|_| None),
         errors: Box::new(io::sink()),

@@ -1,5 +1,7 @@
 //! What scripts can be attached to, and how arguments and types look: `-l` and `-lv`.
 
+mod files;
+
 use anyhow::{Context as _, anyhow, bail};
 use tracer_script::probe::AttachKind;
 
@@ -8,7 +10,7 @@ use super::{
     expand::{
         kernel_function::traceable,
         perf::{HARDWARE, SOFTWARE},
-        tracepoint, user_function,
+        tracepoint,
     },
     types::Types,
 };
@@ -38,6 +40,8 @@ struct Entry {
 
 enum What {
     Nothing,
+    /// Arguments that are known already, a line each.
+    Arguments(Vec<String>),
     /// A tracepoint's category and name.
     Event(String, String),
     /// A raw tracepoint's module and name.
@@ -48,10 +52,11 @@ enum What {
 
 /// The lines of a listing: the places that match in order of their names, all without a pattern. `pattern` is a
 /// probe with `*`, `?` and `[ ]`, a part of a name, or `struct x`, `union x`, `enum x`. With `verbose` each is
-/// followed by its arguments, and of types the whole definition stands instead of the name.
+/// followed by its arguments, and of types the whole definition stands instead of the name. With `pid` files are
+/// looked for as that process sees them, and markers in those that it runs.
 ///
 /// Errors say what this kernel lacks; that nothing matches is none.
-pub fn list(pattern: Option<&str>, verbose: bool) -> anyhow::Result<Vec<String>> {
+pub fn list(pattern: Option<&str>, verbose: bool, pid: Option<u32>) -> anyhow::Result<Vec<String>> {
     let kernel = Kernel::running()?;
     let facts = KernelFacts::new(&kernel)?;
     let pattern = pattern.unwrap_or("*").trim();
@@ -61,11 +66,11 @@ pub fn list(pattern: Option<&str>, verbose: bool) -> anyhow::Result<Vec<String>>
     let mut found = match pattern.split_once(':') {
         Some((provider, rest)) if AttachKind::by_name(provider).is_some() => {
             let kind = AttachKind::by_name(provider).context("it was found before")?;
-            matching(&facts, kind, rest)?
+            matching(&facts, kind, rest, pid)?
         }
         Some(_) => everywhere(&facts, pattern),
         None => match AttachKind::by_name(pattern) {
-            Some(kind) => matching(&facts, kind, "*")?,
+            Some(kind) => matching(&facts, kind, "*", pid)?,
             None if Glob::new(pattern).is_plain() => everywhere(&facts, &format!("*{pattern}*")),
             None => everywhere(&facts, pattern),
         },
@@ -96,9 +101,14 @@ fn everywhere(facts: &KernelFacts<'_>, pattern: &str) -> Vec<Entry> {
     found
 }
 
-fn matching(facts: &KernelFacts<'_>, kind: AttachKind, rest: &str) -> anyhow::Result<Vec<Entry>> {
+fn matching(
+    facts: &KernelFacts<'_>,
+    kind: AttachKind,
+    rest: &str,
+    pid: Option<u32>,
+) -> anyhow::Result<Vec<Entry>> {
     if kind.is_user() {
-        return of_files(facts, kind, rest);
+        return files::of_files(facts, kind, rest, pid);
     }
     let glob = Glob::new(&format!("{}:{rest}", kind.name()));
     let mut found = candidates(facts, kind)?;
@@ -194,32 +204,6 @@ fn functions(facts: &KernelFacts<'_>, kind: AttachKind) -> anyhow::Result<Vec<En
     Ok(found.into_iter().map(entry).collect())
 }
 
-/// Functions of programs: the file must be named.
-fn of_files(facts: &KernelFacts<'_>, kind: AttachKind, rest: &str) -> anyhow::Result<Vec<Entry>> {
-    if kind == AttachKind::Usdt {
-        bail!("usdt probes are not supported yet");
-    }
-    if !facts.kernel.has_uprobes() {
-        bail!("this kernel was built without uprobes (CONFIG_UPROBES)");
-    }
-    let (binary, pattern) = rest.rsplit_once(':').unwrap_or((rest, "*"));
-    if binary.is_empty() || binary == "*" {
-        bail!(
-            "which file? {} probes are listed for one at a time: {0}:/bin/bash:*",
-            kind.name()
-        );
-    }
-    let found = user_function::functions_of(binary, pattern, None)?;
-    let plain = binary.contains('/') && Glob::new(binary).is_plain();
-    let entry = |(path, function): (std::path::PathBuf, String)| {
-        let path = path.display().to_string();
-        let shown = if plain { binary } else { &path };
-        let name = format!("{}:{shown}:{function}", kind.name());
-        Entry::new(name, What::Nothing)
-    };
-    Ok(found.into_iter().map(entry).collect())
-}
-
 fn arguments(facts: &KernelFacts<'_>, what: &What) -> anyhow::Result<Vec<String>> {
     let in_module = |module: &str, look: &dyn Fn(Types<'_>) -> Option<Vec<String>>| {
         let module = if module == VMLINUX { "" } else { module };
@@ -227,6 +211,7 @@ fn arguments(facts: &KernelFacts<'_>, what: &What) -> anyhow::Result<Vec<String>
     };
     Ok(match what {
         What::Nothing => Vec::new(),
+        What::Arguments(lines) => lines.clone(),
         What::Event(category, name) => facts
             .kernel
             .tracefs()?
@@ -328,7 +313,7 @@ mod tests {
         if !has_types() {
             return;
         }
-        let list = |pattern: &str| list(Some(pattern), true).expect(pattern);
+        let list = |pattern: &str| list(Some(pattern), true, None).expect(pattern);
         let expected = [
             "struct list_head {",
             "\tstruct list_head *next;",
@@ -347,7 +332,7 @@ mod tests {
         );
         let pids = list("enum pid_type");
         assert_eq!(pids[..2], ["enum pid_type {", "\tPIDTYPE_PID = 0,"]);
-        let names = super::list(Some("struct task_struct*"), false).expect("some");
+        let names = super::list(Some("struct task_struct*"), false, None).expect("some");
         assert!(names.contains(&"struct task_struct".to_owned()));
         assert_eq!(list("struct no_such_struct"), Vec::<String>::new());
     }
@@ -357,11 +342,11 @@ mod tests {
         if !has_types() {
             return;
         }
-        let lines = list(Some("rawtracepoint:sched_switch"), true).expect("one");
+        let lines = list(Some("rawtracepoint:sched_switch"), true, None).expect("one");
         assert_eq!(lines[0], "rawtracepoint:vmlinux:sched_switch");
         assert_eq!(lines[2], "    struct task_struct * prev");
         assert_eq!(
-            list(Some("rt:vmlinux:sched_switch"), true).expect("one"),
+            list(Some("rt:vmlinux:sched_switch"), true, None).expect("one"),
             lines
         );
     }
@@ -372,10 +357,10 @@ mod tests {
         if let Err(error) = kernel.tracefs() {
             return eprintln!("SKIPPED: {error:#}");
         }
-        let lines = list(Some("t:sched:sched_switch"), true).expect("one");
+        let lines = list(Some("t:sched:sched_switch"), true, None).expect("one");
         assert_eq!(lines[0], "tracepoint:sched:sched_switch");
         assert!(lines.contains(&"    char prev_comm[16]".to_owned()));
-        let parts = list(Some("nanosleep"), false).expect("some");
+        let parts = list(Some("nanosleep"), false, None).expect("some");
         assert!(parts.contains(&"tracepoint:syscalls:sys_enter_nanosleep".to_owned()));
         assert!(parts.is_sorted());
     }
@@ -383,13 +368,13 @@ mod tests {
     #[test]
     fn every_provider_has_its_places() {
         assert!(
-            list(Some("hardware"), false)
+            list(Some("hardware"), false, None)
                 .expect("always there")
                 .contains(&"hardware:cache-misses:".to_owned())
         );
-        let timers = list(Some("interval:*"), false).expect_err("endless");
+        let timers = list(Some("interval:*"), false, None).expect_err("endless");
         assert!(timers.to_string().contains("cannot be listed"));
-        let files = list(Some("uprobe:*"), false).expect_err("endless");
+        let files = list(Some("uprobe:*"), false, None).expect_err("endless");
         assert!(files.to_string().contains("uprobe"));
     }
 }
