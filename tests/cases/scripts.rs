@@ -43,6 +43,7 @@ const FILES: &[(&str, &str)] = &files![
     "literals",
     "macros",
     "maps",
+    "modes",
     "net",
     "operators",
     "params",

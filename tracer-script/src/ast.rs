@@ -461,6 +461,7 @@ impl Script {
     /// Adds what was read of another file, whose expressions have numbers behind those of this one.
     pub(crate) fn append(&mut self, other: Script) {
         let Self {
+            marks,
             c,
             config,
             imports,
@@ -470,6 +471,9 @@ impl Script {
             probes,
             exprs,
         } = other;
+        self.marks.heads.extend(marks.heads);
+        self.marks.slashes.extend(marks.slashes);
+        self.marks.operators.extend(marks.operators);
         self.c.items.extend(c.items);
         self.config.extend(config);
         self.imports.extend(imports);

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use crate::{
     ast::{Expr, ExprKind, Probe, Script, Stmt, StmtKind, visit},
     builtins,
-    check::{Params, Unit},
+    check::{Mode, Params, Unit},
     config::{Config, MissingProbes},
     diagnostic::Diagnostics,
     facts::{ExpandOptions, Facts},
@@ -90,6 +90,7 @@ pub(crate) fn plan(
     diagnostics: &mut Diagnostics,
 ) -> Plan {
     let mut planner = Planner {
+        mode: params.mode,
         facts,
         plan: Plan::default(),
         syscall_programs: HashMap::new(),
@@ -134,6 +135,7 @@ pub(crate) fn plan(
 }
 
 struct Planner<'a> {
+    mode: Mode,
     facts: &'a dyn Facts,
     plan: Plan,
     /// By direction, how many programs look at all system calls.
@@ -150,6 +152,10 @@ impl Planner<'_> {
     ) -> Vec<Target> {
         let mut targets = Vec::new();
         for point in &probe.points {
+            if let Some(found) = trial(&point.parts) {
+                targets.extend(found.filter(|target| is_wanted(target.kind, self.mode)));
+                continue;
+            }
             match self.facts.expand(&point.parts, options) {
                 Ok(found) => targets.extend(found),
                 Err(reason) => match config.missing_probes {
@@ -360,6 +366,29 @@ impl Planner<'_> {
     }
 }
 
+/// What a `test` or a `bench` probe means: no place of the kernel. [`None`] for all others.
+fn trial(parts: &[String]) -> Option<std::option::IntoIter<Target>> {
+    let [provider, name] = parts else {
+        return None;
+    };
+    let kind = AttachKind::by_name(provider)?;
+    if !matches!(kind, AttachKind::Test | AttachKind::Bench) || name.is_empty() {
+        return None;
+    }
+    let mut target = Target::new(kind, format!("{}:{name}", kind.name()));
+    target.item = name.clone();
+    Some(Some(target).into_iter())
+}
+
+/// Tests and benchmarks are run where they are asked for, and left out else.
+fn is_wanted(kind: AttachKind, mode: Mode) -> bool {
+    match kind {
+        AttachKind::Test => mode == Mode::Test,
+        AttachKind::Bench => mode == Mode::Bench,
+        _ => true,
+    }
+}
+
 /// A way to a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
@@ -462,6 +491,49 @@ pub(crate) fn option_names(script: &Script) -> HashSet<String> {
         }
     });
     names
+}
+
+/// The parameters with names that a script asks for, with their defaults and what is said of them, for people.
+pub(crate) fn describe_options(script: &Script, file: &str) -> String {
+    let mut lines: Vec<(String, String)> = Vec::new();
+    calls(script, &mut |call| {
+        let [name, rest @ ..] = call.args.as_slice() else {
+            return;
+        };
+        let ("getopt", ExprKind::Str(name)) = (call.name.as_str(), &name.kind) else {
+            return;
+        };
+        let name = String::from_utf8_lossy(name);
+        let text = |expr: Option<&Expr>| match expr.map(|expr| &expr.kind) {
+            Some(ExprKind::Str(text)) => Some(String::from_utf8_lossy(text).into_owned()),
+            Some(ExprKind::Int(value)) => Some(value.to_string()),
+            Some(ExprKind::Bool(value)) => Some(value.to_string()),
+            _ => None,
+        };
+        let shown = match text(rest.first()) {
+            Some(default) => format!("--{name}={default}"),
+            None => format!("--{name}"),
+        };
+        let line = (shown, text(rest.get(1)).unwrap_or_default());
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    });
+    if lines.is_empty() {
+        return format!("{file} takes no parameters with names\n");
+    }
+    let width = lines
+        .iter()
+        .map(|(shown, _)| shown.len())
+        .max()
+        .unwrap_or(0);
+    let mut out = format!("Parameters of {file}, behind --, with what holds without them:\n");
+    for (shown, description) in lines {
+        let line = format!("    {shown:<width$}  {description}");
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
 }
 
 /// How many programs write each map.

@@ -108,10 +108,12 @@ pub(crate) fn lower(
     })
 }
 
-/// The first words of a program's memory: whether it is in use, and whether a loop's body has returned for all.
-const SCRATCH_HEAD: u32 = 16;
+/// The first words of a program's memory: whether it is in use, whether a loop's body has returned for all, and what
+/// a test returns.
+const SCRATCH_HEAD: u32 = 24;
 const SCRATCH_BUSY: i32 = 0;
 const SCRATCH_RETURNED: i32 = 8;
+const SCRATCH_RESULT: i32 = 16;
 
 /// Operations of a program, at most. The kernel takes a million instructions (`BPF_COMPLEXITY_LIMIT_INSNS` of
 /// `include/linux/bpf.h`), and an operation is one or a few.

@@ -54,7 +54,10 @@ impl Lower<'_, '_> {
             StmtKind::Continue => self.leave_loop(false),
             StmtKind::Return(value) => {
                 if let Some(value) = value {
-                    self.temporarily(|lower| lower.val(value));
+                    self.temporarily(|lower| {
+                        let value = lower.val(value);
+                        lower.set_result(value);
+                    });
                 }
                 self.leave();
             }

@@ -6,19 +6,15 @@ mod gap;
 mod layout;
 mod piece;
 
-use crate::{diagnostic::Diagnostics, parse, preprocess};
+use crate::{diagnostic::Diagnostics, parse};
 
 /// Lays a script out. Where it cannot be read, that is told instead.
 pub fn format(source: &str) -> Result<String, Diagnostics> {
     let mut diagnostics = Diagnostics::default();
-    let text = preprocess::preprocess(source, &mut diagnostics);
-    // Parameters in the heads of probes stay as they are.
-    let params = vec!["1".to_owned(); PARAMS];
-    let script = parse::parse(&text.source, &text.defines, &params, &mut diagnostics);
+    let pieces = read(source, &mut diagnostics);
     if diagnostics.has_errors() {
         return Err(diagnostics);
     }
-    let pieces = piece::pieces(source, &text.source, &script.marks);
     let out = layout::lay_out(&pieces);
     if is_same(&pieces, &out) {
         return Ok(out);
@@ -30,16 +26,22 @@ pub fn format(source: &str) -> Result<String, Diagnostics> {
     Err(diagnostics)
 }
 
-/// Parameters that heads of probes may name.
+/// Parameters that heads of probes may name: they stay as they are.
 const PARAMS: usize = 64;
+
+/// Takes a script apart. The lines of the preprocessor are left alone, whatever they say, and so both sides of its
+/// conditions are read.
+fn read<'a>(source: &'a str, diagnostics: &mut Diagnostics) -> Vec<piece::Piece<'a>> {
+    let params = vec!["1".to_owned(); PARAMS];
+    let without = piece::without_directives(source);
+    let script = parse::parse(&without, &params, diagnostics);
+    piece::pieces(source, &without, &script.marks)
+}
 
 /// Whether a text reads as these pieces.
 fn is_same(pieces: &[piece::Piece<'_>], text: &str) -> bool {
     let mut diagnostics = Diagnostics::default();
-    let read = preprocess::preprocess(text, &mut diagnostics);
-    let params = vec!["1".to_owned(); PARAMS];
-    let script = parse::parse(&read.source, &read.defines, &params, &mut diagnostics);
-    let again = piece::pieces(text, &read.source, &script.marks);
+    let again = read(text, &mut diagnostics);
     let same =
         |(a, b): (&piece::Piece<'_>, &piece::Piece<'_>)| a.text == b.text && a.kind == b.kind;
     !diagnostics.has_errors() && pieces.len() == again.len() && pieces.iter().zip(&again).all(same)

@@ -52,6 +52,53 @@ impl Piece<'_> {
     }
 }
 
+/// A source with the lines that begin with `#` blanked out, and those that these go on with, so that all other bytes
+/// keep their places.
+pub(super) fn without_directives(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut at = 0;
+    let mut continued = false;
+    for line in source.split_inclusive('\n') {
+        // A line that begins within a remark or a string is no directive.
+        let inside = at > out.len();
+        let text = line.trim();
+        if !inside && (continued || text.starts_with('#')) {
+            let blank = |byte| if byte == b'\n' { '\n' } else { ' ' };
+            out.extend(line.bytes().map(blank));
+            continued = text.ends_with('\\');
+            at = out.len();
+            continue;
+        }
+        continued = false;
+        out.push_str(line);
+        at = past_line(source, at.max(out.len() - line.len()), out.len());
+    }
+    out
+}
+
+/// Goes past the pieces that begin before `end`: where the last of them ends, or `end`.
+fn past_line(source: &str, mut at: usize, end: usize) -> usize {
+    loop {
+        at = past_blanks(source, at).0;
+        if at >= end {
+            return end;
+        }
+        let rest = &source[at..];
+        let length = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if rest.starts_with("/*") {
+            rest.find("*/").map_or(rest.len(), |length| length + 2)
+        } else {
+            let token = lexer::next(source, at);
+            token.span.end as usize - at
+        };
+        at += length.max(1);
+        if at > end {
+            return at;
+        }
+    }
+}
+
 /// Takes a source apart. `read` is what the preprocessor made of it, with every byte at its place.
 pub(super) fn pieces<'a>(source: &'a str, read: &str, marks: &Marks) -> Vec<Piece<'a>> {
     let mut pieces = Vec::new();

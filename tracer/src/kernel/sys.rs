@@ -411,6 +411,15 @@ pub fn prog_info(program: BorrowedFd<'_>) -> Result<bpf_prog_info> {
     Ok(info)
 }
 
+/// Has the kernel measure how long programs run, as long as the descriptor is open: `bpf_prog_info` tells. Linux 5.8.
+pub fn measure_programs() -> Result<OwnedFd> {
+    /// `BPF_STATS_RUN_TIME`
+    const RUN_TIME: u32 = 0;
+    let mut attr = zeroed_attr();
+    attr.enable_stats.type_ = RUN_TIME;
+    bpf_fd(bpf_cmd::BPF_ENABLE_STATS, "BPF_ENABLE_STATS", &mut attr)
+}
+
 /// Runs a program of `BPF_PROG_TYPE_RAW_TRACEPOINT` once, here and now, on zeros for arguments, and gives back
 /// what it returns. Linux 5.10.
 pub fn prog_run(program: BorrowedFd<'_>) -> Result<u32> {

@@ -79,6 +79,9 @@ impl Checker<'_> {
     pub(crate) fn socket_cookie(&mut self, expr: &Expr, call: &Call) -> Type {
         self.expr(&call.args[0]);
         match self.target().kind {
+            AttachKind::Fentry | AttachKind::Fexit if !self.facts.since(5, 12) => {
+                self.error(expr.span, "socket_cookie() needs Linux 5.12")
+            }
             AttachKind::Fentry | AttachKind::Fexit => UINT,
             _ => self.error(
                 expr.span,

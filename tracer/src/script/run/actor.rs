@@ -42,6 +42,8 @@ pub struct Actor {
     pub(super) told: Told,
     status: u8,
     exiting: bool,
+    /// The script has told of an error.
+    wrong: bool,
 }
 
 impl Actor {
@@ -55,6 +57,7 @@ impl Actor {
             told: Told::default(),
             status: 0,
             exiting: false,
+            wrong: false,
         }
     }
 
@@ -71,6 +74,18 @@ impl Actor {
     /// The `end` probes follow: their records are taken again.
     pub fn begin_end(&mut self) {
         self.exiting = false;
+    }
+
+    /// A test follows: what went wrong before is not its fault.
+    pub fn begin_test(&mut self) {
+        self.exiting = false;
+        self.status = 0;
+        self.wrong = false;
+    }
+
+    /// Whether the script has told of an error, or has ended itself as having failed, since the test began.
+    pub fn went_wrong(&self) -> bool {
+        self.wrong || self.status != 0
     }
 
     /// Has the programs of all probes of a kind run.
@@ -101,6 +116,10 @@ impl Actor {
     }
 
     fn act(&mut self, action: &Action, args: &[u8]) -> anyhow::Result<()> {
+        self.wrong |= matches!(
+            action.kind,
+            ActionKind::Errorf(_) | ActionKind::HelperError(_)
+        );
         match &action.kind {
             ActionKind::Printf(_)
             | ActionKind::Errorf(_)

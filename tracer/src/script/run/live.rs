@@ -36,7 +36,7 @@ const LOSS_PERIOD: Duration = Duration::from_secs(1);
 
 /// All that a running script is made of.
 pub struct Run {
-    actor: Actor,
+    pub(super) actor: Actor,
     records: Option<Records>,
     packets: Option<Packets>,
     timers: Timers,
@@ -146,7 +146,9 @@ impl Run {
                 }
                 () = received(&mut self.user_signal) => {
                     let session = &self.actor.session;
-                    self.signal_programs.iter().try_for_each(|&program| session.run(program))?;
+                    for &program in &self.signal_programs {
+                        session.run(program)?;
+                    }
                 }
                 expired = self.timers.next() => {
                     let (program, times) = expired?;
@@ -201,7 +203,7 @@ impl Run {
     }
 
     /// Takes the records that are there, when nothing makes any more.
-    fn rest(&mut self) -> anyhow::Result<()> {
+    pub(super) fn rest(&mut self) -> anyhow::Result<()> {
         let Self { actor, records, .. } = self;
         match records {
             Some(records) => records.rest(&mut |record| actor.take(record)),

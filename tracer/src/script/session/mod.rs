@@ -98,18 +98,30 @@ impl Session {
             .collect()
     }
 
-    /// Runs a program of those that user space has run.
-    pub fn run(&self, program: usize) -> Result<(), ScriptError> {
+    /// Runs a program of those that user space has run, and gives back what it returns.
+    pub fn run(&self, program: usize) -> Result<u32, ScriptError> {
         let image = &self.image.programs[program];
+        let mut result = 0;
         for (fd, _) in &self.programs[program].programs {
-            sys::prog_run(fd.as_fd()).map_err(|error| {
+            result = sys::prog_run(fd.as_fd()).map_err(|error| {
                 ScriptError::at(
                     image.span,
                     format!("cannot run the {} probe: {error}", image.probe.name()),
                 )
             })?;
         }
-        Ok(())
+        Ok(result)
+    }
+
+    /// How often a program has run so far, and for how many nanoseconds in all, where the kernel measures that.
+    pub fn run_time(&self, program: usize) -> Result<(u64, u64), ScriptError> {
+        let mut sum = (0, 0);
+        for (fd, _) in &self.programs[program].programs {
+            let info = sys::prog_info(fd.as_fd())
+                .map_err(|error| ScriptError::new(format!("cannot look at a program: {error}")))?;
+            sum = (sum.0 + info.run_cnt, sum.1 + info.run_time_ns);
+        }
+        Ok(sum)
     }
 
     /// The ring buffer and its bytes; [`None`] where the script sends no records.
