@@ -44,6 +44,8 @@ pub enum Need {
     Fentry,
     /// Linux of this version, or later.
     Kernel(u32, u32),
+    /// The addresses of the kernel's variables: `CONFIG_KALLSYMS_ALL`.
+    Variables,
     /// bpftrace, to compare with.
     Peer,
 }
@@ -72,6 +74,10 @@ impl Need {
                 release() >= (*major, *minor),
                 &format!("this kernel is older than {major}.{minor}"),
             ),
+            Need::Variables => unless(
+                has_variables(),
+                "this kernel hides its variables' addresses",
+            ),
             Need::Peer => unless(has_peer(), "bpftrace 0.17 is not installed"),
         }
     }
@@ -84,6 +90,11 @@ fn has_kprobes() -> bool {
 /// Programs at the entries of functions need ftrace's call there.
 fn has_fentry() -> bool {
     has_kprobes() && Path::new("/sys/kernel/tracing/available_filter_functions").exists()
+}
+
+fn has_variables() -> bool {
+    let symbols = std::fs::read_to_string("/proc/kallsyms");
+    symbols.is_ok_and(|symbols| symbols.lines().any(|line| line.ends_with(" runqueues")))
 }
 
 fn has_peer() -> bool {

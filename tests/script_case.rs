@@ -208,6 +208,7 @@ pub fn need(word: &str) -> Need {
         "compat" => Need::Compat,
         "disk" => Need::ScratchDisk,
         "two-cpus" => Need::TwoCpus,
+        "variables" => Need::Variables,
         "cgroups" => Need::Cgroups,
         _ => panic!("there is no need {word}"),
     }

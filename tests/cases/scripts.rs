@@ -53,6 +53,7 @@ const FILES: &[(&str, &str)] = &files![
     "ready",
     "series",
     "strings",
+    "subprograms",
     "tuples",
     "types",
     "unsafe",

@@ -178,7 +178,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     row("usym", (1, 1), Value, check!(usym), bytes!(usym)),
     row("kaddr", (1, 1), Value, check!(kaddr), Known),
     row("uaddr", (1, 1), Value, check!(uaddr), Known),
-    row("percpu_kaddr", (1, 2), Value, check!(not_supported), Known),
+    row("percpu_kaddr", (1, 2), Value, check!(percpu_kaddr), word!(percpu_kaddr)),
     row("reg", (1, 1), Value, check!(reg), word!(reg_call)),
     row("kptr", (1, 1), Value, check!(kptr), word!(address_of_first)),
     row("uptr", (1, 1), Value, check!(uptr), word!(address_of_first)),
@@ -207,7 +207,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     row("leader_tid", (0, 1), Value, check!(id_of_relative), word!(leader_tid_of)),
     row("is_compat", (0, 0), Value, check!(is_compat), word!(is_compat)),
     row("strcmp", (2, 2), Value, check!(strcmp), word!(strcmp)),
-    row("typeinfo", (1, 1), Value, check!(not_supported), Known),
+    row("typeinfo", (1, 1), Value, check!(typeinfo), bytes!(typeinfo)),
 ];
 
 /// The values, which can be written with or without `()`.

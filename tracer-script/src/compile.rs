@@ -17,6 +17,7 @@ use crate::{
     program::{Enumeration, Image, Map, MapRole, Program},
     read,
     source::Sources,
+    subprograms,
     types::Type,
 };
 
@@ -97,6 +98,7 @@ fn passes(
 ) -> Option<Image> {
     let config = config::read(&script.config, input.environment, input.facts, diagnostics);
     macros::expand(&mut script, diagnostics);
+    subprograms::check(&script, diagnostics);
     config::put_in(&mut script, &config);
     show(Stage::Tree, &|| format!("{script:#?}"));
     if diagnostics.has_errors() {

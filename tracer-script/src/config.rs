@@ -314,12 +314,7 @@ pub(crate) fn put_in(script: &mut Script, config: &Config) {
         }
         !is_it
     };
-    for probe in &mut script.probes {
-        if let Some(predicate) = &mut probe.predicate {
-            visit::expr(predicate, &mut enter);
-        }
-        visit::stmts(&mut probe.body, &mut enter);
-    }
+    visit::script(script, &mut enter);
     script.exprs = next_id;
 }
 

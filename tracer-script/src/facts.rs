@@ -71,7 +71,10 @@ pub trait Facts {
     fn raw_tracepoint(&self, name: &str) -> Option<Rc<Signature>>;
     /// The fields of a tracepoint's event.
     fn tracepoint(&self, category: &str, name: &str) -> Result<Rc<Vec<EventField>>, String>;
-    /// The address of a symbol of the kernel.
+    /// The type of a variable of the kernel.
+    fn kernel_variable(&self, name: &str) -> Option<Type>;
+    /// The address of a symbol of the kernel; of a variable that each CPU has of its own, what the CPU's own offset
+    /// is added to.
     fn kernel_symbol(&self, name: &str) -> Option<u64>;
     /// The address of a symbol in a user binary.
     fn user_symbol(&self, path: &str, name: &str) -> Option<u64>;

@@ -47,8 +47,8 @@ pub struct Conversion {
     pub text: String,
 }
 
-/// Takes a format apart. The error says what is wrong with it.
-pub fn parse(text: &[u8]) -> Result<Format, String> {
+/// Takes a format apart. A percent sign that no conversion begins with is text.
+pub fn parse(text: &[u8]) -> Format {
     let mut parts = Vec::new();
     let mut literal = Vec::new();
     let mut at = 0;
@@ -63,7 +63,11 @@ pub fn parse(text: &[u8]) -> Result<Format, String> {
             at += 2;
             continue;
         }
-        let (conversion, length) = conversion(&text[at..])?;
+        let Some((conversion, length)) = conversion(&text[at..]) else {
+            literal.push(b'%');
+            at += 1;
+            continue;
+        };
         at += length;
         if !literal.is_empty() {
             parts.push(Part::Text(std::mem::take(&mut literal)));
@@ -73,10 +77,10 @@ pub fn parse(text: &[u8]) -> Result<Format, String> {
     if !literal.is_empty() {
         parts.push(Part::Text(literal));
     }
-    Ok(Format { parts })
+    Format { parts }
 }
 
-fn conversion(text: &[u8]) -> Result<(Conversion, usize), String> {
+fn conversion(text: &[u8]) -> Option<(Conversion, usize)> {
     let mut out = Conversion {
         size: 8,
         ..Conversion::default()
@@ -125,7 +129,6 @@ fn conversion(text: &[u8]) -> Result<(Conversion, usize), String> {
             break;
         }
     }
-    let shown = |end: usize| String::from_utf8_lossy(&text[..end.min(text.len())]).into_owned();
     match text.get(at) {
         Some(&kind) if b"diouxXcsp".contains(&kind) => out.kind = char::from(kind),
         Some(b'r') => {
@@ -139,11 +142,11 @@ fn conversion(text: &[u8]) -> Result<(Conversion, usize), String> {
             out.kind = 'g';
             at += 1;
         }
-        _ => return Err(format!("invalid conversion in format: {}", shown(at + 1))),
+        _ => return None,
     }
     at += 1;
-    out.text = shown(at);
-    Ok((out, at))
+    out.text = String::from_utf8_lossy(&text[..at]).into_owned();
+    Some((out, at))
 }
 
 fn number(text: &[u8], at: &mut usize) -> Option<usize> {
@@ -183,12 +186,13 @@ mod tests {
 
     #[test]
     fn formats() {
-        let format = parse(b"a %-08.3lld%% %rx|%*s").unwrap();
+        let format = parse(b"a %-08.3lld%% %rx|%*s");
         assert_eq!(format.arguments(), 4);
         let conversions: Vec<_> = format.conversions().map(|one| one.text.as_str()).collect();
         assert_eq!(conversions, ["%-08.3lld", "%rx", "%*s"]);
-        for wrong in ["%", "%q", "%5", "%ll"] {
-            assert!(parse(wrong.as_bytes()).is_err(), "{wrong}");
+        for text in ["%", "%q", "%5", "%ll", "%\n"] {
+            let parts = vec![Part::Text(text.into())];
+            assert_eq!(parse(text.as_bytes()), Format { parts });
         }
     }
 }

@@ -173,6 +173,8 @@ pub enum Op {
     Address(Reg, Arg),
     /// Calls one of the kernel's helpers.
     Call(Option<Reg>, Helper, Vec<Arg>),
+    /// Calls a function of the program, by its number.
+    CallFunction(Reg, usize, Vec<Arg>),
 }
 
 /// Where a block goes on.
@@ -295,7 +297,8 @@ impl Op {
             | Self::Extend { to, .. }
             | Self::Swap(to, ..)
             | Self::Load(to, ..)
-            | Self::Address(to, _) => Some(*to),
+            | Self::Address(to, _)
+            | Self::CallFunction(to, ..) => Some(*to),
             Self::Atomic(_, to, ..) | Self::Call(to, ..) => *to,
             Self::Store(..) => None,
         }
@@ -332,7 +335,7 @@ impl Op {
                     visit(*reg);
                 }
             }
-            Self::Call(_, _, args) => {
+            Self::Call(_, _, args) | Self::CallFunction(_, _, args) => {
                 for arg in args {
                     if let Arg::Reg(reg) = arg {
                         visit(*reg);
@@ -345,7 +348,7 @@ impl Op {
     /// True where nothing is lost if its value is not used.
     pub fn is_pure(&self) -> bool {
         match self {
-            Self::Store(..) | Self::Atomic(..) => false,
+            Self::Store(..) | Self::Atomic(..) | Self::CallFunction(..) => false,
             Self::Call(_, helper, _) => helper.is_pure(),
             _ => true,
         }
@@ -353,7 +356,7 @@ impl Op {
 
     /// True for what leaves nothing in the registers that callees may use.
     pub fn is_call(&self) -> bool {
-        matches!(self, Self::Call(..))
+        matches!(self, Self::Call(..) | Self::CallFunction(..))
     }
 }
 
@@ -452,6 +455,10 @@ impl fmt::Display for Op {
                 }
                 let args: Vec<String> = args.iter().map(Arg::to_string).collect();
                 write!(f, "{helper:?}({})", args.join(", "))
+            }
+            Self::CallFunction(to, function, args) => {
+                let args: Vec<String> = args.iter().map(Arg::to_string).collect();
+                write!(f, "%{to} = fn{function}({})", args.join(", "))
             }
         }
     }

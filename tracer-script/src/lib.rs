@@ -11,6 +11,7 @@ pub mod compile;
 pub mod config;
 pub mod diagnostic;
 pub mod emit;
+pub mod errno;
 pub mod facts;
 pub mod fixed;
 pub mod format;
@@ -30,7 +31,9 @@ pub mod probe;
 pub mod program;
 mod read;
 pub mod source;
+mod subprograms;
 pub mod types;
+mod uses;
 
 pub use compile::{Compiled, Input, Stage, compile, compile_showing};
 pub use diagnostic::{Diagnostic, Diagnostics, Level, Span};

@@ -3,6 +3,7 @@
 
 use crate::{
     ast::{Call, Expr, ExprKind, Macro, MacroParam, Script, Stmt, StmtKind, visit},
+    builtins,
     diagnostic::{Diagnostics, Span},
 };
 
@@ -18,6 +19,9 @@ pub fn expand(script: &mut Script, diagnostics: &mut Diagnostics) {
         return;
     }
     let macros = std::mem::take(&mut script.macros);
+    for one in &macros {
+        refuse_unhygienic(one, diagnostics);
+    }
     let mut expander = Expander {
         macros: &macros,
         next_id: script.exprs,
@@ -29,6 +33,9 @@ pub fn expand(script: &mut Script, diagnostics: &mut Diagnostics) {
             expander.expr(predicate, 0);
         }
         expander.block(&mut probe.body, 0);
+    }
+    for function in &mut script.functions {
+        expander.block(&mut function.body, 0);
     }
     script.exprs = expander.next_id;
     script.macros = macros;
@@ -62,6 +69,10 @@ impl Expander<'_> {
             return true;
         }
         let Some(chosen) = same_name.iter().find(|one| fits(one, args)) else {
+            // The language may have a function of that name, which takes other arguments.
+            if builtins::find(name).is_some() || builtins::is_value(name) {
+                return true;
+            }
             let message = mismatch(&same_name, name, args);
             self.diagnostics.error(expr.span, message);
             return false;
@@ -90,6 +101,54 @@ impl Expander<'_> {
         });
         body.span = span;
         body
+    }
+}
+
+/// A macro sees maps and variables that it was given, and variables that it makes.
+fn refuse_unhygienic(definition: &Macro, diagnostics: &mut Diagnostics) {
+    let mut made: Vec<String> = Vec::new();
+    let mut maps: Vec<(String, Span)> = Vec::new();
+    let mut vars: Vec<(String, Span)> = Vec::new();
+    for param in &definition.params {
+        if let MacroParam::Var(name) = param {
+            made.push(name.clone());
+        }
+    }
+    let mut statement = |one: &mut Stmt| match &mut one.kind {
+        StmtKind::Let(name, ..) => made.push(name.clone()),
+        StmtKind::Assign(target, None, _) => {
+            if let ExprKind::Var(name) = &target.kind {
+                made.push(name.clone());
+            }
+        }
+        StmtKind::ForMap(variable, map, span, _) => {
+            made.push(variable.name.clone());
+            maps.push((map.clone(), *span));
+        }
+        StmtKind::ForRange(variable, ..) => made.push(variable.name.clone()),
+        _ => {}
+    };
+    let mut map_names: Vec<(String, Span)> = Vec::new();
+    visit::expr(&mut definition.body.clone(), &mut |expr| {
+        match &mut expr.kind {
+            ExprKind::Block(statements, _) => visit::statements(statements, &mut statement),
+            ExprKind::Map(name, _) => map_names.push((name.clone(), expr.span)),
+            ExprKind::Var(name) => vars.push((name.clone(), expr.span)),
+            _ => {}
+        }
+        true
+    });
+    maps.extend(map_names);
+    maps.retain(|(name, _)| !definition.params.contains(&MacroParam::Map(name.clone())));
+    vars.retain(|(name, _)| !made.contains(name));
+    for (what, (name, span)) in maps
+        .into_iter()
+        .map(|one| ("map", one))
+        .chain(vars.into_iter().map(|one| ("variable", one)))
+    {
+        let message = format!("Unhygienic access to {what}: {name}");
+        let hint = "Maps and variables must be passed to the macro as arguments";
+        diagnostics.error_hint(span, message, hint);
     }
 }
 

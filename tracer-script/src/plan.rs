@@ -1,11 +1,12 @@
 //! Which programs a script needs: the places that its probes mean, and the cheapest way to each that means the
 //! same.
 
-use std::collections::{HashMap, HashSet};
+mod survey;
+
+use std::collections::HashMap;
 
 use crate::{
-    ast::{Expr, ExprKind, Probe, Script, Stmt, StmtKind, visit},
-    builtins,
+    ast::{Probe, Script},
     check::{Mode, Params, Unit},
     config::{Config, MissingProbes},
     diagnostic::Diagnostics,
@@ -13,7 +14,10 @@ use crate::{
     lower::{Number, Start, SyscallDispatch},
     probe::{AttachKind, Target},
     program::ProgramKind,
+    uses::Uses,
 };
+
+pub(crate) use survey::{deleted_maps, describe_options, option_names, writers};
 
 /// A unit and how its program starts.
 #[derive(Clone, Debug)]
@@ -32,50 +36,6 @@ pub(crate) struct Plan {
     pub(crate) probe_names: Vec<String>,
     /// Areas of memory of all programs together.
     pub(crate) areas: u32,
-}
-
-/// What the body of a probe uses of the place that it runs at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Uses {
-    args: bool,
-    /// `arg0`…
-    numbered: bool,
-    retval: bool,
-    place: bool,
-    context: bool,
-}
-
-impl Uses {
-    fn of(probe: &Probe) -> Self {
-        let mut uses = Self::default();
-        let mut probe = probe.clone();
-        let mut look = |expr: &mut Expr| {
-            let name = match &expr.kind {
-                ExprKind::Ident(name) => name.as_str(),
-                ExprKind::Call(call) => call.name.as_str(),
-                _ => "",
-            };
-            match name {
-                "args" => uses.args = true,
-                "retval" => uses.retval = true,
-                "probe" => uses.place = true,
-                "ctx" | "reg" => uses.context = true,
-                name if builtins::argument_number(name).is_some() => uses.numbered = true,
-                _ => {}
-            }
-            true
-        };
-        if let Some(predicate) = &mut probe.predicate {
-            visit::expr(predicate, &mut look);
-        }
-        visit::stmts(&mut probe.body, &mut look);
-        uses
-    }
-
-    /// True where a program finds what it uses of both places alike.
-    fn are_alike(self, one: &Target, other: &Target) -> bool {
-        !self.numbered || one.arguments == other.arguments
-    }
 }
 
 /// Programs at the tracepoint of all calls, at most: each runs at every call.
@@ -101,7 +61,7 @@ pub(crate) fn plan(
     };
     for (index, probe) in script.probes.iter().enumerate() {
         let targets = planner.expand(probe, config, &options, diagnostics);
-        let uses = Uses::of(probe);
+        let uses = Uses::of(script, probe);
         planner.probe(index, uses, targets);
     }
     let count = planner.plan.probe_names.len() as u64;
@@ -151,6 +111,7 @@ impl Planner<'_> {
         diagnostics: &mut Diagnostics,
     ) -> Vec<Target> {
         let mut targets = Vec::new();
+        let mut missing = Vec::new();
         for point in &probe.points {
             if let Some(found) = trial(&point.parts) {
                 targets.extend(found.filter(|target| is_wanted(target.kind, self.mode)));
@@ -158,11 +119,17 @@ impl Planner<'_> {
             }
             match self.facts.expand(&point.parts, options) {
                 Ok(found) => targets.extend(found),
-                Err(reason) => match config.missing_probes {
-                    MissingProbes::Error => diagnostics.error(point.span, reason),
-                    MissingProbes::Warn => diagnostics.warn(point.span, reason),
-                    MissingProbes::Ignore => {}
-                },
+                Err(reason) => missing.push((point, reason)),
+            }
+        }
+        for (point, reason) in missing {
+            // What a pattern matches differs by kernel: it may be nothing, where the probe has other places.
+            let may_be_empty =
+                !targets.is_empty() && point.parts.iter().any(|part| part.contains('*'));
+            match config.missing_probes {
+                MissingProbes::Ignore => {}
+                MissingProbes::Error if !may_be_empty => diagnostics.error(point.span, reason),
+                MissingProbes::Error | MissingProbes::Warn => diagnostics.warn(point.span, reason),
             }
         }
         targets
@@ -221,7 +188,7 @@ impl Planner<'_> {
             && (raw || self.has_calls_event(enter))
         {
             let programs = self.syscall_programs.get(&enter).copied().unwrap_or(0);
-            if wide && uses.args || programs >= SYSCALL_PROGRAMS {
+            if wide && uses.own_fields || programs >= SYSCALL_PROGRAMS {
                 return Way::Tracepoint;
             }
             return Way::Syscalls { enter, raw };
@@ -260,7 +227,7 @@ impl Planner<'_> {
         match way {
             Way::OnRequest | Way::PerfEvent | Way::Iter => true,
             Way::Fentry { .. } => uses.args || uses.retval || uses.place,
-            Way::Syscalls { .. } => uses.args,
+            Way::Syscalls { .. } => uses.own_fields,
             Way::RawTracepoint => {
                 uses.args || uses.place && !self.facts.has_cookie(AttachKind::RawTracepoint)
             }
@@ -449,132 +416,4 @@ const CALLS_GROUP: &str = "raw_syscalls";
 
 fn calls_event(enter: bool) -> &'static str {
     if enter { "sys_enter" } else { "sys_exit" }
-}
-
-/// Hands every call of the script to `visit`.
-fn calls(script: &Script, visit: &mut dyn FnMut(&crate::ast::Call)) {
-    let mut enter = |expr: &mut Expr| {
-        if let ExprKind::Call(call) = &expr.kind {
-            visit(call);
-        }
-        true
-    };
-    for probe in &script.probes {
-        if let Some(mut predicate) = probe.predicate.clone() {
-            visit::expr(&mut predicate, &mut enter);
-        }
-        visit::stmts(&mut probe.body.clone(), &mut enter);
-    }
-}
-
-/// Maps that the script deletes entries of.
-pub(crate) fn deleted_maps(script: &Script) -> HashSet<String> {
-    let mut deleted = HashSet::new();
-    calls(script, &mut |call| {
-        if let ("delete", Some(ExprKind::Map(name, _))) =
-            (call.name.as_str(), call.args.first().map(|arg| &arg.kind))
-        {
-            deleted.insert(name.clone());
-        }
-    });
-    deleted
-}
-
-/// The names of parameters that the script asks for.
-pub(crate) fn option_names(script: &Script) -> HashSet<String> {
-    let mut names = HashSet::new();
-    calls(script, &mut |call| {
-        if let ("getopt", Some(ExprKind::Str(name))) =
-            (call.name.as_str(), call.args.first().map(|arg| &arg.kind))
-        {
-            names.insert(String::from_utf8_lossy(name).into_owned());
-        }
-    });
-    names
-}
-
-/// The parameters with names that a script asks for, with their defaults and what is said of them, for people.
-pub(crate) fn describe_options(script: &Script, file: &str) -> String {
-    let mut lines: Vec<(String, String)> = Vec::new();
-    calls(script, &mut |call| {
-        let [name, rest @ ..] = call.args.as_slice() else {
-            return;
-        };
-        let ("getopt", ExprKind::Str(name)) = (call.name.as_str(), &name.kind) else {
-            return;
-        };
-        let name = String::from_utf8_lossy(name);
-        let text = |expr: Option<&Expr>| match expr.map(|expr| &expr.kind) {
-            Some(ExprKind::Str(text)) => Some(String::from_utf8_lossy(text).into_owned()),
-            Some(ExprKind::Int(value)) => Some(value.to_string()),
-            Some(ExprKind::Bool(value)) => Some(value.to_string()),
-            _ => None,
-        };
-        let shown = match text(rest.first()) {
-            Some(default) => format!("--{name}={default}"),
-            None => format!("--{name}"),
-        };
-        let line = (shown, text(rest.get(1)).unwrap_or_default());
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    });
-    if lines.is_empty() {
-        return format!("{file} takes no parameters with names\n");
-    }
-    let width = lines
-        .iter()
-        .map(|(shown, _)| shown.len())
-        .max()
-        .unwrap_or(0);
-    let mut out = format!("Parameters of {file}, behind --, with what holds without them:\n");
-    for (shown, description) in lines {
-        let line = format!("    {shown:<width$}  {description}");
-        out.push_str(line.trim_end());
-        out.push('\n');
-    }
-    out
-}
-
-/// How many programs write each map.
-pub(crate) fn writers(script: &Script, plan: &Plan) -> HashMap<String, u32> {
-    let mut writers: HashMap<String, u32> = HashMap::new();
-    for planned in &plan.programs {
-        let mut written = HashSet::new();
-        let mut body = script.probes[planned.unit.probe].body.clone();
-        written_maps(&mut body, &mut written);
-        let programs = match planned.kind {
-            ProgramKind::Fentry { .. } => planned.unit.targets.len() as u32,
-            _ => 1,
-        };
-        for name in written {
-            *writers.entry(name).or_default() += programs;
-        }
-    }
-    writers
-}
-
-fn written_maps(body: &mut [Stmt], written: &mut HashSet<String>) {
-    let mut note = |expr: &Expr| {
-        if let ExprKind::Map(name, _) = &expr.kind {
-            written.insert(name.clone());
-        }
-    };
-    visit::statements(body, &mut |statement| {
-        if let StmtKind::Assign(target, ..) = &statement.kind {
-            note(target);
-        }
-    });
-    let mut in_blocks: Vec<Vec<Stmt>> = Vec::new();
-    visit::stmts(body, &mut |expr| {
-        match &expr.kind {
-            ExprKind::IncDec { target, .. } => note(target),
-            ExprKind::Block(statements, _) => in_blocks.push(statements.clone()),
-            _ => {}
-        }
-        true
-    });
-    for mut statements in in_blocks {
-        written_maps(&mut statements, written);
-    }
 }

@@ -273,6 +273,42 @@ impl Type {
             )
     }
 
+    /// What kind of type it is, in a word.
+    pub fn family(&self) -> &'static str {
+        match self {
+            Self::Unknown | Self::Void => "none",
+            Self::Bool => "bool",
+            Self::Int { .. } => "int",
+            Self::Enum { .. } => "enum",
+            Self::Str(_) => "string",
+            Self::Buf(_) => "buffer",
+            Self::Array(..) => "array",
+            Self::Ptr(..) => "pointer",
+            Self::Struct(_) => "c_struct",
+            Self::Func => "function",
+            Self::Tuple(_) => "tuple",
+            Self::Record(_) => "record",
+            Self::Stack { user: true, .. } => "ustack",
+            Self::Stack { user: false, .. } => "kstack",
+            Self::KSym => "ksym",
+            Self::USym => "usym",
+            Self::Inet => "inet",
+            Self::Mac => "mac_address",
+            Self::Named(Named::Username) => "username",
+            Self::Named(_) => "string",
+            Self::CgroupPath(_) => "cgroup_path",
+            Self::Timestamp(_) => "timestamp",
+            Self::Aggregate(aggregate) => aggregate.name(),
+            Self::StackModeName(_) => "stack_mode",
+            Self::Args => "args",
+        }
+    }
+
+    /// True for the address of a function.
+    pub fn is_function_pointer(&self) -> bool {
+        matches!(self, Self::Ptr(to, _) if **to == Self::Func)
+    }
+
     /// Whether it may be negative.
     pub fn is_signed(&self) -> bool {
         match self {

@@ -1,6 +1,6 @@
 //! Which types go together.
 
-use super::Checker;
+use super::{Checker, Variable};
 use crate::{
     ast::{Expr, ExprKind},
     diagnostic::Span,
@@ -214,6 +214,28 @@ impl Checker<'_> {
         }
     }
 
+    /// What is wrong with a value where one of a known type is wanted.
+    pub(super) fn misfit(
+        &self,
+        wanted: &Type,
+        kind: &Type,
+        literal: bool,
+        constant: Option<i64>,
+    ) -> Option<Misfit> {
+        match (wanted, kind) {
+            (Type::Int { size, signed }, other) if other.is_integer() => match constant {
+                Some(value) if !in_range(value, *size, *signed) => Some(Misfit::Number(value)),
+                _ => None,
+            },
+            (Type::Str(room), Type::Str(size)) if size > room => Some(Misfit::Kind),
+            (Type::Str(_), Type::Str(_)) => None,
+            (wanted, given) => match self.unify(wanted, given, false, literal) {
+                Some(_) => None,
+                None => Some(Misfit::Kind),
+            },
+        }
+    }
+
     /// Notes that the variable is given this value.
     pub(super) fn give_variable(
         &mut self,
@@ -225,43 +247,20 @@ impl Checker<'_> {
     ) {
         let variable = self.result.variables[index].clone();
         if variable.declared {
-            let fits = match (&variable.kind, kind) {
-                (Type::Int { size, signed }, other) if other.is_integer() => {
-                    if let Some(value) = constant
-                        && !in_range(value, *size, *signed)
-                    {
-                        self.error(
-                            span,
-                            format!(
-                                "Type mismatch for {}: trying to assign value '{value}' which does not fit into its type '{}'",
-                                variable.name, variable.kind
-                            ),
-                        );
+            let Variable {
+                name, kind: known, ..
+            } = &variable;
+            if let Some(misfit) = self.misfit(known, kind, literal, constant) {
+                let what = match misfit {
+                    Misfit::Number(value) => {
+                        format!("value '{value}' which does not fit into its type '{known}'")
                     }
-                    true
-                }
-                (Type::Str(room), Type::Str(size)) => {
-                    if size > room {
-                        self.error(
-                            span,
-                            format!(
-                                "Type mismatch for {}: trying to assign value of type '{kind}' when variable already has a type '{}'",
-                                variable.name, variable.kind
-                            ),
-                        );
+                    Misfit::Kind => {
+                        format!("value of type '{kind}' when variable already has a type '{known}'")
                     }
-                    true
-                }
-                (known, new) => self.unify(known, new, false, literal).is_some(),
-            };
-            if !fits {
-                self.error(
-                    span,
-                    format!(
-                        "Type mismatch for {}: trying to assign value of type '{kind}' when variable already has a type '{}'",
-                        variable.name, variable.kind
-                    ),
-                );
+                };
+                let message = format!("Type mismatch for {name}: trying to assign {what}");
+                self.error(span, message);
             }
             return;
         }
@@ -294,6 +293,14 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// What is wrong with a value where one of a known type is wanted.
+pub(super) enum Misfit {
+    /// It is of another type.
+    Kind,
+    /// It is a number that is too large or too small.
+    Number(i64),
 }
 
 /// The same function, whatever the sign.

@@ -254,6 +254,11 @@ impl Checker<'_> {
         let message = format!("Unknown identifier: '{name}'");
         match near {
             Some(near) => self.error_hint(expr.span, message, format!("did you mean {near}?")),
+            None if name.chars().all(|c| !c.is_ascii_lowercase()) => {
+                let hint =
+                    "if it is a macro of a header that is not read, give its value by #define";
+                self.error_hint(expr.span, message, hint)
+            }
             None => self.error(expr.span, message),
         }
     }

@@ -1,7 +1,9 @@
 //! Names and types: each expression's type is found and kept in a table beside the tree.
 //!
 //! A map or a variable may be used before the place that tells its type. So the whole script is gone
-//! through again until nothing new is learned; only what is wrong in the last round is told.
+//! through again until nothing new is learned; only what is wrong in the last round is told. Where then a map
+//! still has no type, as it is only ever given what is made of itself (`@sum = @sum + 1`), it is taken for a
+//! number where it stands beside one.
 
 mod assign;
 mod call;
@@ -13,6 +15,7 @@ mod expr;
 mod member;
 mod operator;
 mod stmt;
+mod subprogram;
 mod value;
 
 use std::{
@@ -21,14 +24,16 @@ use std::{
 };
 
 use crate::{
-    ast::{ExprId, ExprKind, Probe, Script, visit},
+    ast::{Expr, ExprId, ExprKind, Probe, Script, visit},
     config::Config,
     diagnostic::{Diagnostics, Span},
     facts::Facts,
     probe::Target,
+    subprograms,
     types::Type,
 };
 
+pub(crate) use call::CPU_OFFSETS;
 pub(crate) use constant::{fold, truncate};
 pub use env::Env;
 
@@ -78,6 +83,15 @@ pub struct Variable {
     pub in_memory: bool,
 }
 
+/// What a subprogram takes and returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prototype {
+    /// Types of its parameters.
+    pub params: Vec<Type>,
+    /// The type of its value; [`Type::Void`] for none.
+    pub returns: Type,
+}
+
 /// What was found out about one unit.
 #[derive(Clone, Debug, Default)]
 pub struct Checked {
@@ -89,6 +103,8 @@ pub struct Checked {
     pub bindings: HashMap<ExprId, usize>,
     /// The variables.
     pub variables: Vec<Variable>,
+    /// The subprograms that it calls, by name.
+    pub functions: HashMap<String, Prototype>,
     /// Variables that are made in a block and used behind it: they belong to the whole probe, and are zero at
     /// first. So it was before bpftrace 0.22.
     pub hoisted: Vec<String>,
@@ -150,16 +166,17 @@ pub fn check(
     facts: &dyn Facts,
     diagnostics: &mut Diagnostics,
 ) -> (Analysis, Env) {
-    const ROUNDS: usize = 12;
+    const ROUNDS: usize = 24;
     let mut env = Env::new(script, facts, diagnostics);
     let mut maps = BTreeMap::new();
     let mut checked = vec![Checked::default(); units.len()];
     let mut told = Diagnostics::default();
+    let mut guess = false;
     for _ in 0..ROUNDS {
         told.clear();
         let before = snapshot(&maps, &checked);
         let mut restarts = false;
-        declare_maps(script, &mut maps, &mut told);
+        declare_maps(script, params, (&env, facts), &mut maps, &mut told);
         for (unit, result) in units.iter().zip(&mut checked) {
             let mut checker = Checker {
                 script,
@@ -175,7 +192,9 @@ pub fn check(
                 next_variable: 0,
                 depth: 0,
                 loops: 0,
+                returns: None,
                 restart: false,
+                guess,
             };
             checker.unit();
             if checker.restart {
@@ -186,7 +205,10 @@ pub fn check(
             }
         }
         if !restarts && snapshot(&maps, &checked) == before {
-            break;
+            if guess || maps.values().all(|map| map.value != Type::Unknown) {
+                break;
+            }
+            guess = true;
         }
     }
     for (name, info) in &maps {
@@ -202,7 +224,7 @@ pub fn check(
         if told.has_errors() {
             break;
         }
-        if let Some((name, span)) = untyped(&script.probes[unit.probe], result) {
+        if let Some((name, span)) = untyped(script, &script.probes[unit.probe], result) {
             told.error(span, format!("Undefined or undeclared variable: {name}"));
         }
     }
@@ -217,13 +239,15 @@ pub fn check(
 }
 
 /// A variable that is used, and never given anything that has a type.
-fn untyped(probe: &Probe, checked: &Checked) -> Option<(String, Span)> {
+fn untyped(script: &Script, probe: &Probe, checked: &Checked) -> Option<(String, Span)> {
     let unknown = |variable: &Variable| variable.kind == Type::Unknown;
     if !checked.variables.iter().any(unknown) {
         return None;
     }
     let mut found = None;
-    let mut body = probe.body.clone();
+    let functions = subprograms::reached(script, probe).into_iter();
+    let bodies = functions.flat_map(|function| function.body.clone());
+    let mut body: Vec<_> = probe.body.iter().cloned().chain(bodies).collect();
     visit::stmts(&mut body, &mut |expr| {
         let variable = checked.bindings.get(&expr.id);
         if let ExprKind::Var(name) = &expr.kind
@@ -257,6 +281,8 @@ fn snapshot(maps: &BTreeMap<String, MapInfo>, units: &[Checked]) -> Snapshot {
 
 fn declare_maps(
     script: &Script,
+    params: &Params,
+    (env, facts): (&Env, &dyn Facts),
     maps: &mut BTreeMap<String, MapInfo>,
     diagnostics: &mut Diagnostics,
 ) {
@@ -277,12 +303,12 @@ fn declare_maps(
             continue;
         }
         let entries = match declaration.args.as_slice() {
-            [one] => match crate::check::env::literal(one) {
+            [one] => match entries(one, params, env, facts) {
                 Some(value @ 1..=67_108_864) => value as u64,
                 _ => {
                     diagnostics.error(
                         one.span,
-                        "the number of entries of a map is a literal from 1 to 67108864",
+                        "the number of entries of a map is a constant from 1 to 67108864",
                     );
                     continue;
                 }
@@ -302,6 +328,17 @@ fn declare_maps(
             .entry(declaration.name.clone())
             .or_insert_with(|| MapInfo::new(declaration.span));
         info.declared = Some((declaration.kind.clone(), entries));
+    }
+}
+
+/// A number that is known beforehand.
+fn entries(expr: &Expr, params: &Params, env: &Env, facts: &dyn Facts) -> Option<i64> {
+    match &expr.kind {
+        ExprKind::Positional(index) => {
+            let given = params.positional.get(*index as usize - 1)?;
+            constant::parse_number(given)
+        }
+        _ => env.evaluate(expr, facts),
     }
 }
 
@@ -337,8 +374,12 @@ pub(crate) struct Checker<'a> {
     depth: u32,
     /// Loops of any kind around.
     loops: u32,
+    /// What the subprogram returns that is gone through.
+    returns: Option<Type>,
     /// Something was found that the whole unit must be gone through again for.
     restart: bool,
+    /// Nothing more is learned: what has no type, and stands beside a number in a calculation, is one, too.
+    guess: bool,
 }
 
 impl Checker<'_> {
@@ -347,6 +388,10 @@ impl Checker<'_> {
         self.result
             .types
             .resize(self.script.exprs as usize, Type::Unknown);
+        let functions = subprograms::reached(self.script, probe);
+        for function in &functions {
+            self.prototype(function);
+        }
         self.scopes.push(HashMap::new());
         for name in self.result.hoisted.clone() {
             self.declare(&name, Type::Unknown);
@@ -357,6 +402,9 @@ impl Checker<'_> {
         }
         self.stmts(&probe.body);
         self.scopes.pop();
+        for function in functions {
+            self.subprogram(function);
+        }
     }
 
     fn target(&self) -> &Target {
@@ -396,6 +444,9 @@ impl Checker<'_> {
     /// whole probe's.
     fn used_variable(&mut self, name: &str, span: Span) -> Option<usize> {
         let found = self.find_variable(name);
+        if self.returns.is_some() {
+            return found;
+        }
         let was_made = self
             .result
             .variables

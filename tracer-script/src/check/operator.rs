@@ -1,6 +1,9 @@
 //! Operators.
 
-use super::{Checker, constant::fold};
+use super::{
+    Checker,
+    constant::{fold, truncate},
+};
 use crate::{
     ast::{BinaryOp, Expr, ExprKind, UnaryOp},
     diagnostic::Span,
@@ -52,10 +55,15 @@ impl Checker<'_> {
                 if !kind.is_integer() {
                     return self.bad_operand("~", expr.span, &kind);
                 }
+                let narrow = match kind {
+                    Type::Int { size, .. } if !self.is_literal(operand) => Type::int(size, false),
+                    _ => UINT,
+                };
                 if let Some(value) = value {
-                    self.set_constant(expr.id, !value);
+                    let all = truncate(!value, &narrow, &self.env.sizes(self.facts));
+                    self.set_constant(expr.id, all);
                 }
-                UINT
+                narrow
             }
             UnaryOp::Neg => {
                 if !kind.is_integer() {
@@ -113,6 +121,13 @@ impl Checker<'_> {
                 None => {}
             }
         }
+        if let (BinaryOp::Eq | BinaryOp::Ne, Type::Str(_), Type::Str(_)) =
+            (operator, &left_kind, &right_kind)
+            && let (Some(a), Some(b)) = (self.known_string(left), self.known_string(right))
+        {
+            let holds = (a == b) == (operator == BinaryOp::Eq);
+            self.set_constant(expr.id, i64::from(holds));
+        }
         kind
     }
 
@@ -129,8 +144,11 @@ impl Checker<'_> {
         use BinaryOp::*;
         let (left, right) = (Self::number_of(left), Self::number_of(right));
         if left == Type::Unknown || right == Type::Unknown {
+            let known = if left == Type::Unknown { right } else { left };
             return if operator.is_comparison() || matches!(operator, And | Or) {
                 Type::Bool
+            } else if self.guess && known.is_integer() {
+                Self::kept(&known)
             } else {
                 Type::Unknown
             };
@@ -180,6 +198,8 @@ impl Checker<'_> {
             {
                 UINT
             }
+            // A difference may be negative, whatever its operands.
+            (a, b) if a.is_integer() && b.is_integer() && operator == Sub => INT,
             (a, b) if a.is_integer() && b.is_integer() => {
                 let signed = match (a.is_signed(), b.is_signed()) {
                     (false, false) => false,

@@ -157,14 +157,7 @@ impl Checker<'_> {
                     self.error(statement.span, format!("{word} outside of a loop"));
                 }
             }
-            StmtKind::Return(value) => {
-                if let Some(value) = value {
-                    let kind = self.expr(value);
-                    if !kind.is_integer() && kind != Type::Unknown {
-                        self.error(value.span, format!("return needs a number, got {kind}"));
-                    }
-                }
-            }
+            StmtKind::Return(value) => self.return_statement(statement.span, value.as_ref()),
             StmtKind::Block(body) => self.block(body),
         }
     }
@@ -385,7 +378,7 @@ impl Checker<'_> {
             }
             None => kind,
         };
-        let literal = self.is_literal(value);
+        let literal = operator != Some(BinaryOp::Sub) && self.is_literal(value);
         self.give_map(name, &kind, value.span, literal);
         let known = self.map(name, span).value.clone();
         self.set_type(target.id, known);

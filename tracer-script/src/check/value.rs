@@ -138,8 +138,10 @@ impl Checker<'_> {
                     Some(Type::Void) if kind == AttachKind::Fexit => {
                         self.error(span, "The function returns nothing")
                     }
-                    // Through a kretprobe it is a register, whose upper half means nothing for an int.
-                    Some(kind @ (Type::Int { .. } | Type::Ptr(..) | Type::Bool)) => kind,
+                    // Through a kretprobe it is a register, whose upper half means nothing for an int; an address
+                    // is a number there, as those of `arg0` are.
+                    Some(returns @ (Type::Int { .. } | Type::Bool)) => returns,
+                    Some(returns @ Type::Ptr(..)) if kind == AttachKind::Fexit => returns,
                     _ => UINT,
                 }
             }

@@ -34,6 +34,8 @@ pub struct Allocation {
     pub places: Vec<Place>,
     /// Words on the stack that are needed for them.
     pub spilled: u32,
+    /// The parameters that are used as they come.
+    pub params: Vec<Reg>,
 }
 
 /// Finds a place for each register. Operations whose outcome is never used are removed. The error says what is
@@ -43,7 +45,9 @@ pub fn allocate(function: &mut Function) -> Result<Allocation, String> {
     let live = Liveness::of(function, &order)?;
     let intervals = intervals(function, &order, &live);
     let (places, spilled) = scan(function.regs as usize, intervals);
+    let params = (0..function.params).filter(|param| live.at_start[0].contains(param));
     Ok(Allocation {
+        params: params.collect(),
         order,
         places,
         spilled,

@@ -22,7 +22,7 @@ const STACK: u32 = 512;
 pub(super) struct Assembled {
     pub(super) instructions: Vec<Insn>,
     pub(super) references: Vec<(usize, Reference)>,
-    /// `ld_imm64` of the addresses of functions, with the functions' numbers.
+    /// Calls of functions and `ld_imm64` of their addresses, with the functions' numbers.
     pub(super) functions: Vec<(usize, usize)>,
     pub(super) spans: Vec<(usize, Span)>,
     /// Bytes of stack.
@@ -58,7 +58,7 @@ pub(super) fn assemble(function: &mut Function) -> Result<Assembled, String> {
     };
     // The kernel wants to know where each function begins in the source.
     assembler.at(function.first_span());
-    assembler.parameters(function.params);
+    assembler.parameters();
     for (index, &block) in allocation.order.iter().enumerate() {
         assembler.block(function, block, allocation.order.get(index + 1).copied());
     }
@@ -95,10 +95,11 @@ impl Assembler<'_> {
         -((word as i16 + 1) * 8)
     }
 
-    /// Parameters come in registers 1 to 5, and go where they are kept.
-    fn parameters(&mut self, count: u32) {
+    /// Parameters come in registers 1 to 5, and go where they are kept. Where one that is not used as it comes
+    /// would go, another may be.
+    fn parameters(&mut self) {
         let mut moves = Vec::new();
-        for param in 0..count {
+        for &param in &self.allocation.params {
             let from = param as u8 + 1;
             match self.place(param) {
                 Place::Unused => {}
@@ -270,7 +271,19 @@ impl Assembler<'_> {
                 self.arg(machine, *arg);
                 self.write(*to);
             }
-            Op::Call(to, helper, args) => self.call(*to, *helper as u32, args),
+            Op::Call(to, helper, args) => {
+                self.arguments(args);
+                self.push(bpf::call(*helper as u32));
+                self.returned(*to);
+            }
+            Op::CallFunction(to, function, args) => {
+                self.arguments(args);
+                self.out
+                    .functions
+                    .push((self.out.instructions.len(), *function));
+                self.push(bpf::call_function());
+                self.returned(Some(*to));
+            }
         }
     }
 
@@ -316,7 +329,7 @@ impl Assembler<'_> {
         self.write(to);
     }
 
-    fn call(&mut self, to: Option<Reg>, helper: u32, args: &[Arg]) {
+    fn arguments(&mut self, args: &[Arg]) {
         let moves = args.iter().enumerate().map(|(index, &arg)| {
             let source = match arg {
                 Arg::Reg(reg) => match self.place(reg) {
@@ -329,7 +342,10 @@ impl Assembler<'_> {
         });
         let moves = moves.collect();
         self.parallel(moves);
-        self.push(bpf::call(helper));
+    }
+
+    /// Puts what a call returned where it belongs.
+    fn returned(&mut self, to: Option<Reg>) {
         if let Some(to) = to {
             match self.place(to) {
                 Place::Machine(machine) => self.move_to(machine, FIRST),

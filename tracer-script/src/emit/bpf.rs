@@ -21,6 +21,7 @@ const REG: u8 = 0x08;
 pub(super) const PSEUDO_MAP_FD: u8 = 1;
 pub(super) const PSEUDO_MAP_VALUE: u8 = 2;
 pub(super) const PSEUDO_FUNC: u8 = 4;
+const PSEUDO_CALL: u8 = 1;
 
 fn insn(code: u8, dst: u8, src: u8, offset: i16, imm: i32) -> Insn {
     Insn {
@@ -153,6 +154,11 @@ pub(super) fn call(helper: u32) -> Insn {
     insn(JMP | 0x80, 0, 0, 0, helper as i32)
 }
 
+/// Calls a function of the program; the constant is its distance, put in later.
+pub(super) fn call_function() -> Insn {
+    insn(JMP | 0x80, 0, PSEUDO_CALL, 0, 0)
+}
+
 pub(super) fn exit() -> Insn {
     insn(JMP | 0x90, 0, 0, 0, 0)
 }
@@ -182,6 +188,7 @@ pub(super) fn describe(insn: &Insn) -> String {
         STX => format!("*({size} *)(r{dst} {offset:+}) = r{src}"),
         JMP => match code & 0xf0 {
             0x00 => format!("goto {offset:+}"),
+            0x80 if src == PSEUDO_CALL => format!("call pc{imm:+}"),
             0x80 => format!("call {imm}"),
             0x90 => "exit".to_owned(),
             other => format!("if r{dst} {} {right} goto {offset:+}", comparison(other)),

@@ -74,22 +74,29 @@ pub struct Code {
 const STACK_UNIT: u32 = 32;
 const STACK: u32 = 512;
 
-/// Makes code of functions, the main one first; the others are called back by those before them. The error says
-/// what the kernel would not take.
+/// Functions within each other: `MAX_CALL_FRAMES` of `include/linux/bpf_verifier.h`.
+const FRAMES: u32 = 8;
+
+/// Makes code of functions, the main one first. The error says what the kernel would not take.
 pub fn emit(functions: Vec<Function>, sources: &Sources) -> Result<Code, String> {
+    let mut parts = Vec::new();
+    for mut function in functions {
+        let assembled = assemble::assemble(&mut function)?;
+        parts.push((function, assembled));
+    }
+    let used = reached(&parts);
+    refuse_deep_stacks(&parts)?;
     let mut code = Code::default();
-    let mut starts = vec![None; functions.len()];
+    let mut starts = vec![None; parts.len()];
     let mut emitted = Vec::new();
     let mut calls = Vec::new();
-    let mut stacks = Vec::new();
-    for (number, mut function) in functions.into_iter().enumerate() {
+    for (number, (function, assembled)) in parts.into_iter().enumerate() {
         // The kernel refuses what is never reached, as a loop behind a `return` is.
-        if number > 0 && !calls.iter().any(|&(_, callee)| callee == number) {
+        if !used[number] {
             continue;
         }
         let start = code.instructions.len();
         starts[number] = Some(start);
-        let assembled = assemble::assemble(&mut function)?;
         emitted.push((function, start));
         code.instructions.extend(assembled.instructions);
         let shift = |(at, reference)| (at + start, reference);
@@ -97,29 +104,68 @@ pub fn emit(functions: Vec<Function>, sources: &Sources) -> Result<Code, String>
             .extend(assembled.references.into_iter().map(shift));
         let calls_here = assembled.functions.into_iter();
         calls.extend(calls_here.map(|(at, callee)| (at + start, callee)));
-        code.spans.extend(
-            assembled
-                .spans
-                .into_iter()
-                .map(|(at, span)| (at + start, span)),
-        );
-        stacks.push(assembled.stack.div_ceil(STACK_UNIT).max(1) * STACK_UNIT);
+        let spans = assembled.spans.into_iter();
+        code.spans
+            .extend(spans.map(|(at, span)| (at + start, span)));
     }
     for (at, callee) in calls {
-        let start = starts[callee].ok_or("a function is called before its caller is made")?;
+        let start = starts[callee].ok_or("a function is called that is not there")?;
         // Counted from the instruction behind.
         code.instructions[at].imm = start as i32 - at as i32 - 1;
     }
-    let main = stacks.first().copied().unwrap_or(0);
-    let deepest = stacks.iter().skip(1).copied().max().unwrap_or(0);
-    if main + deepest > STACK {
-        return Err(format!(
-            "it and its loops need {} bytes of stack, and the kernel gives {STACK}",
-            main + deepest
-        ));
-    }
     btf::describe(&mut code, &emitted, sources);
     Ok(code)
+}
+
+/// Which functions the main one calls or has called back, directly or not.
+fn reached(parts: &[(Function, assemble::Assembled)]) -> Vec<bool> {
+    let mut used = vec![false; parts.len()];
+    let mut waiting = vec![0];
+    while let Some(number) = waiting.pop() {
+        if !std::mem::replace(&mut used[number], true) {
+            let callees = parts[number].1.functions.iter();
+            waiting.extend(callees.map(|&(_, callee)| callee));
+        }
+    }
+    used
+}
+
+/// The kernel limits the stack of all functions that are within each other, and how many there are.
+fn refuse_deep_stacks(parts: &[(Function, assemble::Assembled)]) -> Result<(), String> {
+    // A function has a lower number than the loops in it, and a higher one than those that it calls: neither
+    // order serves. There are no circles.
+    let mut deepest: Vec<Option<(u32, u32)>> = vec![None; parts.len()];
+    let mut waiting = vec![(0, false)];
+    while let Some((number, done)) = waiting.pop() {
+        if deepest[number].is_some() {
+            continue;
+        }
+        let assembled = &parts[number].1;
+        let callees = assembled.functions.iter().map(|&(_, callee)| callee);
+        if !done {
+            waiting.push((number, true));
+            waiting.extend(callees.map(|callee| (callee, false)));
+            continue;
+        }
+        let below = callees.filter_map(|callee| deepest[callee]);
+        let (bytes, frames) = below.fold((0, 0), |(bytes, frames), (more, deeper)| {
+            (bytes.max(more), frames.max(deeper))
+        });
+        let own = assembled.stack.div_ceil(STACK_UNIT).max(1) * STACK_UNIT;
+        deepest[number] = Some((own + bytes, frames + 1));
+    }
+    let (bytes, frames) = deepest[0].unwrap_or_default();
+    if bytes > STACK {
+        return Err(format!(
+            "it, its loops and subprograms need {bytes} bytes of stack, and the kernel gives {STACK}"
+        ));
+    }
+    if frames > FRAMES {
+        return Err(format!(
+            "its loops and subprograms are {frames} within each other, and the kernel lets {FRAMES} be"
+        ));
+    }
+    Ok(())
 }
 
 /// A listing of the instructions.

@@ -89,7 +89,16 @@ impl Facts for Fixed {
             .ok_or_else(|| format!("tracepoint not found: {category}:{name}"))
     }
 
+    fn kernel_variable(&self, name: &str) -> Option<Type> {
+        (name == "process_counts").then_some(crate::types::UINT)
+    }
+
     fn kernel_symbol(&self, name: &str) -> Option<u64> {
+        match name {
+            "process_counts" => return Some(0x1000),
+            "__per_cpu_offset" => return Some(0xffff_ffff_8200_0000),
+            _ => {}
+        }
         let at = expand::function_names().position(|known| known == name)?;
         Some(0xffff_ffff_8100_0000 + 0x1000 * at as u64)
     }

@@ -18,7 +18,7 @@ impl Lower<'_, '_> {
     }
 
     /// What callbacks are handed: where their caller keeps what they share.
-    fn shared_pointer(&mut self) -> Arg {
+    pub(super) fn shared_pointer(&mut self) -> Arg {
         if self.current == 0 {
             let slot = self.entry.shared_slot.unwrap_or(0);
             self.entry.shared_used = true;
@@ -80,7 +80,7 @@ impl Lower<'_, '_> {
         self.go_on_at(go_on);
     }
 
-    /// Where a callback has said that all is over.
+    /// Where a callback says that all is over.
     pub(super) fn left_from_callback(&mut self) {
         self.entry.returns_from_callback = true;
         let span = self.span;

@@ -24,6 +24,7 @@ mod shared;
 mod stack;
 mod stmt;
 mod string;
+mod subprogram;
 mod task;
 mod value;
 
@@ -43,6 +44,7 @@ use crate::{
 use build::Builder;
 use memory::Mem;
 use prologue::Entry;
+use subprogram::Subprogram;
 
 pub(crate) use map::Deleted;
 pub(crate) use piece::Piece;
@@ -91,6 +93,8 @@ pub(crate) fn lower(
         current: 0,
         entry: Entry::default(),
         variables: HashMap::new(),
+        subprograms: HashMap::new(),
+        inside: None,
         scratch: SCRATCH_HEAD,
         scratch_max: SCRATCH_HEAD,
         loops: Vec::new(),
@@ -108,12 +112,13 @@ pub(crate) fn lower(
     })
 }
 
-/// The first words of a program's memory: whether it is in use, whether a loop's body has returned for all, and what
-/// a test returns.
-const SCRATCH_HEAD: u32 = 24;
+/// The first words of a program's memory: whether it is in use, whether a loop's body has returned for all, whether a
+/// subprogram ends the program, and what a test returns.
+const SCRATCH_HEAD: u32 = 32;
 const SCRATCH_BUSY: i32 = 0;
 const SCRATCH_RETURNED: i32 = 8;
-const SCRATCH_RESULT: i32 = 16;
+const SCRATCH_LEFT: i32 = 16;
+const SCRATCH_RESULT: i32 = 24;
 
 /// Operations of a program, at most. The kernel takes a million instructions (`BPF_COMPLEXITY_LIMIT_INSNS` of
 /// `include/linux/bpf.h`), and an operation is one or a few.
@@ -161,6 +166,9 @@ pub(crate) struct Lower<'a, 'b> {
     current: usize,
     entry: Entry,
     variables: HashMap<usize, Variable>,
+    subprograms: HashMap<String, Subprogram>,
+    /// The subprogram that is being built.
+    inside: Option<Subprogram>,
     scratch: u32,
     scratch_max: u32,
     loops: Vec<Loop>,

@@ -279,7 +279,7 @@ impl Lower<'_, '_> {
                 let value = self.val(operand);
                 let to = self.reg();
                 self.op(Op::Alu(Alu::Xor, to, value, Operand::Imm(-1)));
-                Operand::Reg(to)
+                self.narrowed(Operand::Reg(to), &self.kind(expr))
             }
             UnaryOp::Deref => self.load_value(expr),
             UnaryOp::AddressOf => self.address_of(operand),

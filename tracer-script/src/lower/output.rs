@@ -134,7 +134,7 @@ impl Lower<'_, '_> {
     /// `printf` and its kin.
     pub(crate) fn formatted(&mut self, call: &Call) {
         let text = self.literal_text(&call.args[0]).unwrap_or_default();
-        let format = format::parse(&text).unwrap_or(Format { parts: Vec::new() });
+        let format = format::parse(&text);
         let kind = match call.name.as_str() {
             "printf" => ActionKind::Printf(format),
             "errorf" => ActionKind::Errorf(format),
@@ -149,7 +149,7 @@ impl Lower<'_, '_> {
     /// `debugf`: a line of `/sys/kernel/tracing/trace_pipe`. Numbers are handed over whole.
     pub(crate) fn debugf(&mut self, call: &Call) {
         let text = self.literal_text(&call.args[0]).unwrap_or_default();
-        let format = format::parse(&text).unwrap_or(Format { parts: Vec::new() });
+        let format = format::parse(&text);
         let mut text = Vec::new();
         for part in &format.parts {
             match part {
@@ -222,7 +222,7 @@ impl Lower<'_, '_> {
         };
         let words = super::piece::Piece::Words(vec![status]);
         self.send_pieces(ActionKind::Exit, vec![INT], vec![(words, 8)]);
-        self.leave();
+        self.leave_program();
     }
 
     /// `time`
@@ -283,7 +283,7 @@ impl Lower<'_, '_> {
             lower.send(ActionKind::Errorf(format), &[]);
             let words = super::piece::Piece::Words(vec![Operand::Imm(1)]);
             lower.send_pieces(ActionKind::Exit, vec![INT], vec![(words, 8)]);
-            lower.leave();
+            lower.leave_program();
         });
         self.go_on_at(holds);
     }

@@ -55,7 +55,9 @@ pub(super) struct Entry {
     /// The register of each function that points to the program's memory, and to its context.
     bases: Vec<(usize, Reg)>,
     contexts: Vec<(usize, Reg)>,
-    /// Room on the main function's stack through which callbacks find these two.
+    /// The same for the number of the place, where that was worked out at the start.
+    places: Vec<(usize, Reg)>,
+    /// Room on the main function's stack through which callbacks and subprograms find these.
     pub(super) shared_slot: Option<SlotId>,
     pub(super) shared_used: bool,
     /// The same for each callback: the parameter that points there.
@@ -69,6 +71,13 @@ pub(super) struct Entry {
     pub(super) place: Option<Reg>,
 }
 
+/// What functions share, on the main one's stack: pointers to the program's memory and to its context, and the
+/// number of the place.
+const SHARED_BASE: i32 = 0;
+const SHARED_CONTEXT: i32 = 8;
+const SHARED_PLACE: i32 = 16;
+const SHARED_BYTES: u32 = 24;
+
 /// Areas of memory for a program on each CPU where it can be interrupted by itself.
 const AREAS: u32 = 4;
 
@@ -78,11 +87,12 @@ impl Lower<'_, '_> {
         self.entry.exit = self.block();
         self.entry.unwanted = self.block();
         let (setup, body) = (self.block(), self.block());
-        self.entry.shared_slot = Some(self.f().slot(16));
+        self.entry.shared_slot = Some(self.f().slot(SHARED_BYTES));
         // What is not wanted is left out before anything is set up for it.
         self.select_syscalls();
         self.leave_out_others();
         self.jump(setup);
+        self.subprograms(probe);
         self.go_on_at(body);
         self.make_hoisted();
         self.set_result(Operand::Imm(0));
@@ -148,9 +158,12 @@ impl Lower<'_, '_> {
         if let (Some(slot), true) = (self.entry.shared_slot, self.entry.shared_used) {
             if self.entry.scratch_used {
                 let base = self.base_of(0);
-                self.store_word(Mem::Slot(slot, 0), Operand::Reg(base));
+                self.store_word(Mem::Slot(slot, SHARED_BASE), Operand::Reg(base));
             }
-            self.store_word(Mem::Slot(slot, 8), Operand::Reg(0));
+            self.store_word(Mem::Slot(slot, SHARED_CONTEXT), Operand::Reg(0));
+            if let (Some(place), false) = (self.entry.place, self.entry.places.is_empty()) {
+                self.store_word(Mem::Slot(slot, SHARED_PLACE), Operand::Reg(place));
+            }
         }
         self.jump(body);
     }
@@ -185,11 +198,30 @@ impl Lower<'_, '_> {
         reg
     }
 
-    /// The first block of a callback: it takes over what it uses of these two from its caller's stack.
+    /// The number of the place that was worked out at the program's start.
+    pub(super) fn known_place(&mut self, place: Reg) -> Reg {
+        let current = self.current;
+        if current == 0 {
+            return place;
+        }
+        if let Some(&(_, reg)) = self.entry.places.iter().find(|(of, _)| *of == current) {
+            return reg;
+        }
+        let reg = self.reg();
+        self.entry.places.push((current, reg));
+        reg
+    }
+
+    /// The first block of a callback or a subprogram: it takes over what it uses of these from the main
+    /// function's stack.
     pub(super) fn begin_callback(&mut self, function: usize, shared: Reg, body: BlockId) {
         let current = std::mem::replace(&mut self.current, function);
         self.go_on_at(0);
-        for (at, list) in [(0, &self.entry.bases), (8, &self.entry.contexts)] {
+        for (at, list) in [
+            (SHARED_BASE, &self.entry.bases),
+            (SHARED_CONTEXT, &self.entry.contexts),
+            (SHARED_PLACE, &self.entry.places),
+        ] {
             if let Some(&(_, reg)) = list.iter().find(|(of, _)| *of == function) {
                 let span = self.span;
                 let load = Op::Load(reg, Base::Reg(shared), at, crate::ir::Size::B64);

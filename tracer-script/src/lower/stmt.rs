@@ -52,24 +52,19 @@ impl Lower<'_, '_> {
             }
             StmtKind::Break => self.leave_loop(true),
             StmtKind::Continue => self.leave_loop(false),
-            StmtKind::Return(value) => {
-                if let Some(value) = value {
-                    self.temporarily(|lower| {
-                        let value = lower.val(value);
-                        lower.set_result(value);
-                    });
-                }
-                self.leave();
-            }
+            StmtKind::Return(value) => self.return_from(value.as_ref()),
             StmtKind::Block(body) => self.stmts(body),
         }
     }
 
-    /// Ends the program, from wherever that is said.
+    /// Ends the program or the subprogram, from wherever that is said; a subprogram returns what has been kept.
     pub(super) fn leave(&mut self) {
         if self.current == 0 {
             let exit = self.entry.exit;
             return self.jump(exit);
+        }
+        if self.is_subprogram() {
+            return self.return_kept();
         }
         let returned = self.returned();
         self.store_word(returned, Operand::Imm(1));
@@ -108,7 +103,7 @@ impl Lower<'_, '_> {
         }
     }
 
-    fn room_for(&mut self, index: usize) -> Variable {
+    pub(super) fn room_for(&mut self, index: usize) -> Variable {
         let info = &self.given.checked.variables[index];
         let variable = if super::expr::is_scalar_like(&info.kind) && !info.in_memory {
             Variable::Register(self.reg())
@@ -177,7 +172,7 @@ impl Lower<'_, '_> {
     }
 
     /// A number cut to the width of a variable that was declared so.
-    fn fitted(&mut self, number: Operand, kind: &Type) -> Operand {
+    pub(super) fn fitted(&mut self, number: Operand, kind: &Type) -> Operand {
         match kind {
             Type::Int { size, .. } if *size < 8 => self.converted(number, kind),
             Type::Bool => self.converted(number, kind),

@@ -124,16 +124,11 @@ impl Lower<'_, '_> {
                 let context = self.context();
                 Operand::Reg(self.call(Helper::GetAttachCookie, vec![Arg::Reg(context)]))
             }
-            Number::Syscall => match (self.entry.place, self.current, &self.given.start.syscalls) {
-                (Some(place), 0, _) => Operand::Reg(place),
-                (_, _, Some(dispatch)) if dispatch.calls.len() == 1 => {
-                    Operand::Imm(dispatch.calls[0].1.into())
-                }
-                _ => {
-                    let span = self.span;
-                    self.error(span, "probe cannot be used in a loop over a map here: keep it in a variable before");
-                    Operand::Imm(0)
-                }
+            Number::Syscall => match (self.entry.place, &self.given.start.syscalls) {
+                (Some(place), _) => Operand::Reg(self.known_place(place)),
+                // One call alone has no table.
+                (None, Some(dispatch)) => Operand::Imm(dispatch.calls[0].1.into()),
+                (None, None) => Operand::Imm(0),
             },
         }
     }

@@ -69,6 +69,8 @@ struct Parser<'a> {
     /// Inside `/…/`, where a slash before a brace is the end.
     in_predicate: bool,
     script: Script,
+    /// What is read comes from a header.
+    in_header: bool,
     /// Other names of types, so far.
     typedefs: HashSet<String>,
     /// A declaration of C ended with a function's body, which no semicolon follows.
@@ -94,6 +96,7 @@ impl<'a> Parser<'a> {
             depth: 0,
             in_predicate: false,
             script: Script::default(),
+            in_header: false,
             typedefs: HashSet::new(),
             last_was_body: false,
         }

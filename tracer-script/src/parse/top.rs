@@ -22,8 +22,8 @@ const WITH_PATHS: [&str; 8] = [
 impl Parser<'_> {
     pub(super) fn script(&mut self) {
         while self.token.kind != Kind::End {
-            if self.in_header() {
-                self.header_item();
+            if let Some(end) = self.header_end() {
+                self.header(end);
                 continue;
             }
             if self.take_sign(";") {

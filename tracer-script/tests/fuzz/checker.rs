@@ -41,29 +41,31 @@ fn check_code(image: &Image, code: &Code, release: (u32, u32)) -> Result<(), Str
         release,
         starts,
         callbacks: BTreeMap::from([(0, 1)]),
+        current: 0,
+        calls: BTreeSet::new(),
     };
     checker.places()?;
-    let mut depths = Vec::new();
-    let mut done = BTreeSet::new();
+    let mut depths = BTreeMap::new();
     while let Some((&start, &params)) = checker
         .callbacks
         .iter()
-        .find(|(start, _)| !done.contains(*start))
+        .find(|(start, _)| !depths.contains_key(*start))
     {
-        done.insert(start);
-        depths.push(checker.function(start, params)?);
+        let depth = checker.function(start, params)?;
+        depths.insert(start, (depth.max(1) + 31) / 32 * 32);
     }
-    if done.len() != checker.starts.len() {
+    if depths.len() != checker.starts.len() {
         return Err("a function is never called".to_owned());
     }
-    let round = |depth: i32| (depth.max(1) + 31) / 32 * 32;
-    let callbacks = depths.iter().skip(1).map(|&depth| round(depth)).max();
-    let all = round(depths[0]) + callbacks.unwrap_or(0);
+    let all = checker.deepest(0, &depths, 1)?;
     if all > STACK as i32 {
         return Err(format!("{all} bytes of stack"));
     }
     Ok(())
 }
+
+/// `MAX_CALL_FRAMES` of `include/linux/bpf_verifier.h`.
+const FRAMES: usize = 8;
 
 struct Checker<'a> {
     image: &'a Image,
@@ -72,6 +74,10 @@ struct Checker<'a> {
     starts: Vec<usize>,
     /// Functions that are called, with the number of their parameters.
     callbacks: BTreeMap<usize, usize>,
+    /// The function that is followed.
+    current: usize,
+    /// Which functions call which, or have them called back.
+    calls: BTreeSet<(usize, usize)>,
 }
 
 /// Fields of an instruction.
@@ -145,8 +151,27 @@ impl Checker<'_> {
         Ok(())
     }
 
+    /// Bytes of stack of a function and all that it calls, at the most.
+    fn deepest(
+        &self,
+        start: usize,
+        depths: &BTreeMap<usize, i32>,
+        frames: usize,
+    ) -> Result<i32, String> {
+        if frames > FRAMES {
+            return Err("too many functions within each other".to_owned());
+        }
+        let callees = self.calls.iter().filter(|&&(caller, _)| caller == start);
+        let mut below = 0;
+        for &(_, callee) in callees {
+            below = below.max(self.deepest(callee, depths, frames + 1)?);
+        }
+        Ok(depths[&start] + below)
+    }
+
     /// Follows all paths of one function; how deep its stack is.
     fn function(&mut self, start: usize, params: usize) -> Result<i32, String> {
+        self.current = start;
         let index = self
             .starts
             .iter()
@@ -294,12 +319,30 @@ impl Checker<'_> {
         Ok(Next::On(at + 2))
     }
 
+    /// A call of a function of the program. What registers it may read, its first caller tells.
+    fn call_function(&mut self, at: usize, distance: i32, state: &mut State) -> Result<(), String> {
+        let start = usize::try_from(at as i64 + 1 + i64::from(distance));
+        let start = start.map_err(|_| "a function before the first")?;
+        let given = (1..=5).take_while(|&reg| state.read(reg).is_ok()).count();
+        let known = *self.callbacks.entry(start).or_insert(given);
+        if given < known {
+            return Err(format!("{given} arguments, and elsewhere {known}"));
+        }
+        self.calls.insert((self.current, start));
+        state.clobber(Value::Any);
+        Ok(())
+    }
+
     fn jump(&mut self, at: usize, state: &mut State) -> Result<Next, String> {
         let insn = self.code.instructions[at];
         let Parts { code, dst, src, .. } = parts(&insn);
         let target = (at as i64 + 1 + i64::from(insn.offset)) as usize;
         match code & 0xf0 {
             0x00 => return Ok(Next::Paths(vec![(target, state.clone())])),
+            0x80 if src == 1 => {
+                self.call_function(at, insn.imm, state)?;
+                return Ok(Next::On(at + 1));
+            }
             0x80 => {
                 self.call(at, insn.imm, state)?;
                 return Ok(Next::On(at + 1));

@@ -6,7 +6,7 @@ use crate::support::{RELEASES, examine};
 const NEEDS: [(&str, (u32, u32)); 2] = [("for ($kv :", (5, 13)), ("len(@", (5, 13))];
 
 /// The scripts.
-pub const SCRIPTS: [&str; 55] = [
+pub const SCRIPTS: [&str; 58] = [
     r#"BEGIN { printf("hello %s %d\n", "world", 1 << 40); exit(); }"#,
     "tracepoint:sched:sched_switch { @ = count(); }",
     "tracepoint:sched:sched_switch { @[comm, pid] = count(); @last = args.prev_comm; }",
@@ -61,6 +61,9 @@ pub const SCRIPTS: [&str; 55] = [
     "BEGIN { @a[1] = hist(2); @b[comm] = lhist(3, 0, 10, 1); @c = tseries(5, 1s, 10); @d = tseries(5, 100ms, 3, \"max\"); }",
     "BEGIN { @c[cgroup] = count(); print(cgroup_path(cgroup)); print(cgroupid(\"/sys/fs/cgroup/a\")); @i = has_cpid; print(ncpus); }",
     "i:s:1 { if (@n++ > 5) { exit(3); } assert(@n < 10, \"too many\"); static_assert(1 == 1, \"no\"); } END { print(@n); clear(@n); }",
+    "fn add($a: int64, $b: uint32): int64 { return $a + $b; } fn upto($n: int64): int64 { $s = (int64)0; for ($i : 0..10) { if ($i > $n) { return $s; } $s = add($s, $i); } return -1; } kprobe:vfs_read /upto(arg0) > 5/ { @[upto(3)] = count(); @all = add(add(1, 2), 3); }",
+    "fn name($p: struct task_struct *, $t: string[16]): string[32] { if ($p == 0) { return \"none\"; } $x = str_concat($p->comm, $t); return $x; } BEGIN { print(name(curtask, \"!\")); @[name(curtask, comm)] = name(curtask, \"\"); }",
+    "fn stop($n: int64) { if ($n > 3) { exit(); } printf(\"%s %d\", probe, pid); @[kstack(2)] = count(); } tracepoint:syscalls:sys_enter_* { stop(1); unroll(3) { stop(tid); } }",
     "BEGIN { $f = $1; $g = str($2); printf(\"%-5d|%05d|%10s|%.3s\\n\", $f, $f, $g, $g); print(default_str_length); }",
 ];
 

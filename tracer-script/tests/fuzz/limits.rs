@@ -86,11 +86,13 @@ fn nested_as_deep_as_can_be() {
         "{".repeat(60),
         "}".repeat(60)
     )));
-    let heads = numbered(20, |number| format!("for ($i{number} : 0..10) {{"));
-    accepted(&in_begin(&format!(
-        "{heads} @ = count(); {}",
-        "}".repeat(20)
-    )));
+    let loops = |count| {
+        let heads = numbered(count, |number| format!("for ($i{number} : 0..10) {{"));
+        in_begin(&format!("{heads} @ = count(); {}", "}".repeat(count)))
+    };
+    accepted(&loops(7));
+    let said = compile_for(&loops(8), (6, 12)).expect_err("the kernel has 8 frames");
+    assert!(said.contains("are 9 within each other"), "{said}");
 }
 
 #[test]

@@ -10,6 +10,10 @@ use tracer_script::{
     program::{Image, Map, MapKind, Program},
 };
 
+/// The process and the thread that programs run for.
+pub const PROCESS: i64 = 0x1234;
+pub const THREAD: i64 = 0x1235;
+
 /// Instructions that one program may run.
 const STEPS_MAX: u64 = 5_000_000;
 
@@ -209,7 +213,11 @@ impl<'a> Machine<'a> {
             0x70 => signed_left >= signed_right,
             0x80 => {
                 let args = [regs[1], regs[2], regs[3], regs[4], regs[5]];
-                regs[0] = self.call(program, insn.imm, args)?;
+                let callee = (at as i64 + 1 + i64::from(insn.imm)) as usize;
+                regs[0] = match insn.registers >> 4 {
+                    1 => self.function(program, callee, &args)?,
+                    _ => self.call(program, insn.imm, args)?,
+                };
                 regs[1..=5].fill(0xdead_beef_dead_beef);
                 return Ok(Some(at + 1));
             }

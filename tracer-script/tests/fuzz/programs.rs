@@ -39,13 +39,17 @@ fn run(source: &str, args: &[i64; ARGS], release: (u32, u32)) -> Option<Vec<(Str
         let listing = tracer_script::emit::list(&image.programs[0].code);
         panic!("for Linux {release:?}: {fault}\n{source}\n{listing}");
     }
-    let names = ["@c", "@m", "@o", "@s"];
+    let names = ["@c", "@m", "@o", "@s", "@t"];
     let left = names.map(|name| (name.to_owned(), format!("{:?}", machine.numbers(name))));
     Some(left.to_vec())
 }
 
 fn check(body: &[Stmt], args: &[i64; ARGS], releases: &[(u32, u32)]) {
-    let source = grammar::script(body);
+    check_as(grammar::script(body), body, args, releases);
+}
+
+/// Checks a script that means what `body` does.
+fn check_as(source: String, body: &[Stmt], args: &[i64; ARGS], releases: &[(u32, u32)]) {
     let expected = Meaning::of(body, args);
     for &release in releases {
         if let Some(left) = run(&source, args, release) {
@@ -55,6 +59,12 @@ fn check(body: &[Stmt], args: &[i64; ARGS], releases: &[(u32, u32)]) {
             );
         }
     }
+}
+
+/// The second entry of a map of two, as it is written.
+fn entry(map: &str) -> &str {
+    let (_, last) = map.split_once(", ").expect("it has two entries");
+    last.trim_end_matches('}')
 }
 
 proptest! {
@@ -69,6 +79,28 @@ proptest! {
             Stmt::Put(Expr::Literal(2), known),
         ];
         check(&body, &args, &[(5, 10), (6, 12)]);
+    }
+
+    #[test]
+    fn values_of_subprograms(first in grammar::expr(0), second in grammar::expr(0), args in grammar::args()) {
+        let source = grammar::script_of_values(&first, &second);
+        let expected = |number, expr: &Expr| {
+            let left = Meaning::of(&[Stmt::Put(Expr::Literal(number), expr.clone())], &args);
+            left[1].1.clone()
+        };
+        // Each reads the map as it is then: what the first one left is left out of account.
+        for release in [(5, 10), (6, 12)] {
+            if !first.reads_maps() && !second.reads_maps() && let Some(left) = run(&source, &args, release) {
+                let wanted = [expected(1, &first), expected(2, &second)];
+                let both = format!("{{0: {}, {}, {}}}", args[0], entry(&wanted[0]), entry(&wanted[1]));
+                assert_eq!(left[1].1, both, "for Linux {release:?}, with {args:?}:\n{source}");
+            }
+        }
+    }
+
+    #[test]
+    fn bodies_of_subprograms(body in grammar::body(), args in grammar::args()) {
+        check_as(grammar::script_with_subprogram(&body), &body, &args, &RELEASES);
     }
 
     #[test]

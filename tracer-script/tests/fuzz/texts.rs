@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::{
     corpus::SCRIPTS,
-    support::{cases, compile_for},
+    support::{INCLUDE, cases, compile_for},
 };
 
 /// Words and signs of the language.
@@ -170,11 +170,84 @@ const VOCABULARY: &[&str] = &[
     "_",
     "_ =",
     "#define A 1",
+    "\n#define F(x, y) ((x) + F(y, x) ## x) #y\n",
+    "\n#if defined(A) && A > 1\n",
+    "\n#else\n",
+    "\n#endif\n",
+    "\n#include <linux/fs.h>\n",
+    "A",
+    "F(1, 2)",
+    "typedef",
+    "static const int",
+    "__attribute__((packed))",
+    "return",
     "\n",
     "//",
     "/*",
     "*/",
 ];
+
+/// Words and signs of C's headers.
+const OF_HEADERS: &[&str] = &[
+    "struct a",
+    "struct b",
+    "union u",
+    "enum e",
+    "typedef",
+    "static",
+    "const",
+    "extern",
+    "inline",
+    "extern C {",
+    "int",
+    "unsigned long",
+    "char",
+    "u8",
+    "nosuch_t",
+    "a",
+    "b",
+    "x",
+    "f",
+    "*",
+    "(",
+    ")",
+    "(*f)(int)",
+    "[",
+    "]",
+    "[3]",
+    "[A]",
+    "{",
+    "}",
+    "{ int x; }",
+    "{ return 1; }",
+    ";",
+    ",",
+    ":",
+    ": 3",
+    "=",
+    "= 1",
+    "= sizeof(struct a)",
+    "__attribute__((packed))",
+    "__attribute__((aligned(8)))",
+    "__attribute__(",
+    "asm volatile",
+    "|#define A 2|",
+    "|#define F(x) x F|",
+    "|#ifdef A|",
+    "|#else|",
+    "|#endif|",
+    "|#pragma once|",
+    "|",
+    "/*",
+    "*/",
+    "//",
+    "'",
+];
+
+fn header() -> impl Strategy<Value = String> {
+    let word = proptest::sample::select(OF_HEADERS.to_vec());
+    vec(word, 0..60).prop_map(|words| words.join(" "))
+}
 
 fn body() -> impl Strategy<Value = String> {
     let word = proptest::sample::select(VOCABULARY.to_vec());
@@ -260,6 +333,17 @@ proptest! {
     #[test]
     fn any_text_in_a_probe(text in "[ -~\n\té€]{0,80}") {
         let _ = compile_for(&format!("BEGIN {{ {text} }}"), (6, 12));
+    }
+
+    /// Whatever a header has, what it does not say is left out.
+    #[test]
+    fn any_header(text in header()) {
+        let script = format!("{INCLUDE}{text}\"\nBEGIN {{ print(sizeof(struct task_struct)); }}");
+        let outcome = compile_for(&script, (6, 12));
+        let accounted = ["#if", "#e", "directive", "#define", "macro"];
+        if let Err(said) = outcome {
+            prop_assert!(accounted.iter().any(|word| said.contains(word)), "{said}");
+        }
     }
 
     #[test]

@@ -3,7 +3,9 @@
 
 use std::{fs, path::Path};
 
-use tracer_script::{Input, Stage, check::Params, compile_showing, fixed::Fixed, pretty};
+use tracer_script::{
+    Compiled, Input, Stage, check::Params, compile_showing, facts::NoFiles, fixed::Fixed, pretty,
+};
 
 /// The code that a script becomes; [`None`] where it is refused, by facts that are fixed.
 fn code(source: &str) -> Option<String> {
@@ -14,12 +16,15 @@ fn code(source: &str) -> Option<String> {
     };
     let input = Input {
         source,
+        file: "stdin",
         params: &params,
         environment: &[],
+        headers: &[],
+        files: &NoFiles,
         facts: &facts,
     };
     let mut shown = String::new();
-    let (image, _) = compile_showing(&input, &mut |stage, text| {
+    let Compiled { image, .. } = compile_showing(&input, &mut |stage, text| {
         if stage == Stage::Code {
             shown.push_str(&text());
         }

@@ -7,9 +7,12 @@ use std::{
 };
 
 use super::{Failure, c_string, perf_event};
-use crate::kernel::{
-    Kernel,
-    sys::{self, PerfEvent},
+use crate::{
+    glob::Glob,
+    kernel::{
+        Kernel, functions,
+        sys::{self, PerfEvent},
+    },
 };
 
 /// Functions of the kernel.
@@ -72,26 +75,66 @@ pub struct Place<'a> {
     pub on_return: bool,
 }
 
-/// Attaches to one place. A cookie is left out before Linux 5.15.
+/// Attaches to one place; to all functions of that name where there are several. A cookie is left out before
+/// Linux 5.15.
 pub fn attach(
     program: BorrowedFd<'_>,
     place: &Place<'_>,
     cookie: Option<u64>,
-) -> Result<OwnedFd, Failure> {
+) -> Result<Vec<OwnedFd>, Failure> {
     let Place {
         module, function, ..
     } = *place;
-    if module.is_empty() {
-        return attach_named(program, place, function, cookie);
-    }
-    let qualified = format!("{module}:{function}");
-    match attach_named(program, place, &qualified, cookie) {
+    let qualified = match module {
+        "" => function.to_owned(),
+        module => format!("{module}:{function}"),
+    };
+    let attached = match attach_named(program, place, &qualified, cookie) {
         // Some kernels look the name up with the module's in it, and find nothing.
-        Err(failure) if failure.errno == Some(libc::ENOENT) => {
+        Err(failure) if failure.errno == Some(libc::ENOENT) && !module.is_empty() => {
             attach_named(program, place, function, cookie)
         }
         result => result,
+    };
+    match attached {
+        // From Linux 6.6 on, and in stable kernels before, a name that is not unique is refused.
+        Err(failure) if failure.errno == Some(libc::EADDRNOTAVAIL) => {
+            attach_to_namesakes(program, place, cookie, failure)
+        }
+        Err(failure) if failure.errno == Some(libc::EINVAL) => Err(Failure {
+            reason: "the kernel does not let this function be probed (see available_filter_functions in tracefs, \
+                     and kprobes/blacklist in debugfs)"
+                .to_owned(),
+            ..failure
+        }),
+        result => result.map(|link| vec![link]),
     }
+}
+
+/// Attaches to each of several functions by its address.
+fn attach_to_namesakes(
+    program: BorrowedFd<'_>,
+    place: &Place<'_>,
+    cookie: Option<u64>,
+    failure: Failure,
+) -> Result<Vec<OwnedFd>, Failure> {
+    let module = (!place.module.is_empty()).then(|| Glob::new(place.module));
+    let found = functions::symbols(module.as_ref(), &Glob::new(place.function))
+        .map_err(|error| Failure::from(format!("{error:#}")))?;
+    let addresses: Vec<u64> = found.iter().map(|function| function.address).collect();
+    if addresses.is_empty() || addresses.contains(&0) {
+        return Err(failure);
+    }
+    let attach = |address: u64| {
+        let place = Place {
+            module: "",
+            function: "",
+            offset: address + place.offset,
+            on_return: place.on_return,
+        };
+        attach_named(program, &place, "", cookie)
+    };
+    addresses.into_iter().map(attach).collect()
 }
 
 fn attach_named(
@@ -147,7 +190,8 @@ pub(super) fn attach_each(
             ..failure
         })
     };
-    functions.names.iter().enumerate().map(attach_one).collect()
+    let attached: Result<Vec<_>, _> = functions.names.iter().enumerate().map(attach_one).collect();
+    Ok(attached?.into_iter().flatten().collect())
 }
 
 pub(super) fn attach_all(

@@ -5,6 +5,7 @@
 
 mod background;
 mod figure;
+mod script;
 mod stream;
 
 use std::{
@@ -43,6 +44,8 @@ struct Contender {
 struct Programs {
     tracer: PathBuf,
     e2e: PathBuf,
+    /// Times the compiler alone.
+    compile_time: PathBuf,
 }
 
 /// `cargo xtask bench`.
@@ -63,6 +66,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     for table in stream::tables(&programs, options.rounds)? {
         table.print();
     }
+    for table in script::tables(&programs, options.rounds)? {
+        table.print();
+    }
     let bytes = programs.tracer.metadata()?.len();
     println!("size of the program: {:.2} MB", bytes as f64 / 1e6);
     Ok(())
@@ -73,9 +79,14 @@ fn programs() -> anyhow::Result<Programs> {
     let mut command = cargo();
     command.args(["build", "--quiet", "--release", "--package", "tracer-tests"]);
     run_command(&mut command)?;
+    let mut command = cargo();
+    command.args(["build", "--quiet", "--release", "--package", "tracer"]);
+    run_command(command.args(["--example", "compile_time"]))?;
+    let release = target().join("release");
     Ok(Programs {
         tracer,
-        e2e: target().join("release/e2e"),
+        e2e: release.join("e2e"),
+        compile_time: release.join("examples/compile_time"),
     })
 }
 
@@ -90,6 +101,17 @@ impl Contender {
     fn is_there(&self) -> bool {
         let program = &self.words[0];
         program.contains('/') || find(program).is_some()
+    }
+
+    /// What it says when it is attached, or before; empty for those that say nothing.
+    fn sign(&self) -> &'static str {
+        match self.words[0].as_str() {
+            "bpftrace" => "Attaching",
+            "perf" => "",
+            "syscount-bpfcc" => "Tracing",
+            _ if self.words[1] == "run" => "Attached",
+            _ => "attached:",
+        }
     }
 
     fn command(&self) -> Command {
@@ -153,6 +175,10 @@ fn start(programs: &Programs, rounds: u32) -> anyhow::Result<Table> {
         ),
         contender("strace -c true", &["strace", "-c", "true"]),
         contender(
+            "tracer run BEGIN exit",
+            &[&tracer, "run", "-e", "BEGIN { exit() }"],
+        ),
+        contender(
             "bpftrace BEGIN exit",
             &["bpftrace", "-e", "BEGIN { exit() }"],
         ),
@@ -164,46 +190,28 @@ fn start(programs: &Programs, rounds: u32) -> anyhow::Result<Table> {
     })
 }
 
-/// Tracers that count every call by its number, and what they say when they are attached.
-fn counters(programs: &Programs) -> Vec<(Contender, &'static str)> {
+/// Tracers that count calls.
+fn counters(programs: &Programs) -> Vec<Contender> {
     let tracer = programs.tracer.display().to_string();
     let count = "tracepoint:raw_syscalls:sys_enter { @[args->id] = count(); }";
-    vec![
-        (
-            contender("tracer syscount -c", &[&tracer, "syscount", "-c", "-v"]),
-            "attached:",
-        ),
-        (
-            contender("tracer syscount", &[&tracer, "syscount", "-v"]),
-            "attached:",
-        ),
-        (
-            contender("bpftrace count by id", &["bpftrace", "-e", count]),
-            "Attaching",
-        ),
-    ]
+    let count_opens = "tracepoint:syscalls:sys_enter_openat { @ = count(); }";
+    present(vec![
+        contender("tracer syscount -c", &[&tracer, "syscount", "-c", "-v"]),
+        contender("tracer syscount", &[&tracer, "syscount", "-v"]),
+        contender("bpftrace count by id", &["bpftrace", "-e", count]),
+        contender("tracer run, a count", &[&tracer, "run", "-e", count_opens]),
+        contender("bpftrace, a count", &["bpftrace", "-e", count_opens]),
+    ])
 }
 
 fn attach(programs: &Programs, rounds: u32) -> anyhow::Result<Table> {
-    let counters = counters(programs);
-    let signs: Vec<(&str, &str)> = counters
-        .iter()
-        .map(|(contender, sign)| (contender.name, *sign))
-        .collect();
-    let contenders = present(
-        counters
-            .into_iter()
-            .map(|(contender, _)| contender)
-            .collect(),
-    );
+    let contenders = counters(programs);
     let mut memory: Vec<(&'static str, f64)> = Vec::new();
     let mut table = measure("exec to attached", "ms", &contenders, rounds, |contender| {
-        let sign = signs
-            .iter()
-            .find(|(name, _)| *name == contender.name)
-            .map_or("", |(_, sign)| sign);
+        // The kernel has whoever attaches wait for what the last tracer left: it gets time to be done with that.
+        std::thread::sleep(std::time::Duration::from_millis(300));
         let begin = Instant::now();
-        let background = Background::start(&mut contender.command(), sign)?;
+        let background = Background::start(&mut contender.command(), contender.sign())?;
         let elapsed = begin.elapsed().as_secs_f64() * 1e3;
         std::thread::sleep(std::time::Duration::from_millis(500));
         memory.push((contender.name, background.memory_mb()?));
@@ -255,40 +263,40 @@ fn per_call(programs: &Programs, rounds: u32) -> anyhow::Result<Table> {
         contender("BCC's syscount -L", &["syscount-bpfcc", "-L"]),
         contender("perf trace -s", &["perf", "trace", "-a", "-s"]),
     ]);
+    let title = "a system call (getppid), traced";
+    let mut table = time_calls(programs, title, &contenders, rounds)?;
+    if find("strace").is_some() {
+        table.figures.push(strace(programs, rounds)?);
+    }
+    Ok(table)
+}
+
+/// Nanoseconds that a call takes while each contender traces; `true` is none.
+fn time_calls(
+    programs: &Programs,
+    title: &'static str,
+    contenders: &[Contender],
+    rounds: u32,
+) -> anyhow::Result<Table> {
     let time = || -> anyhow::Result<f64> {
         let mut command = undisturbed(&programs.e2e);
         let ns = output(command.args(["workload", "timed-calls", CALLS, "--cpu", "1"]))?;
         Ok(String::from_utf8_lossy(&ns).trim().parse()?)
     };
-    let mut table = measure(
-        "a system call (getppid), traced",
-        "ns",
-        &contenders,
-        rounds,
-        |contender| {
-            if contender.words[0] == "true" {
-                return time();
-            }
-            let sign = match contender.words[0].as_str() {
-                "bpftrace" => "Attaching",
-                "perf" => "",
-                "syscount-bpfcc" => "Tracing",
-                _ => "attached:",
-            };
-            let background = Background::start(&mut contender.command(), sign)?;
-            // What says nothing, or says it early, gets time to attach.
-            if sign != "attached:" {
-                std::thread::sleep(std::time::Duration::from_millis(700));
-            }
-            let ns = time();
-            background.end()?;
-            ns
-        },
-    )?;
-    if find("strace").is_some() {
-        table.figures.push(strace(programs, rounds)?);
-    }
-    Ok(table)
+    measure(title, "ns", contenders, rounds, |contender| {
+        if contender.words[0] == "true" {
+            return time();
+        }
+        let sign = contender.sign();
+        let background = Background::start(&mut contender.command(), sign)?;
+        // What says nothing, or says it early, gets time to attach.
+        if !matches!(sign, "attached:" | "Attached") {
+            std::thread::sleep(std::time::Duration::from_millis(700));
+        }
+        let ns = time();
+        background.end()?;
+        ns
+    })
 }
 
 /// strace stops the program at each call: it gets fewer of them.

@@ -6,6 +6,10 @@ use crate::{
     types::{Space, Type, UINT},
 };
 
+/// What is added to the addresses of variables that each CPU has of its own, by CPU:
+/// `include/asm-generic/percpu.h`.
+pub(crate) const CPU_OFFSETS: &str = "__per_cpu_offset";
+
 impl Checker<'_> {
     pub(crate) fn ksym(&mut self, _: &Expr, call: &Call) -> Type {
         self.pointer_or_integer(&call.args[0], "ksym");
@@ -31,6 +35,27 @@ impl Checker<'_> {
                 format!("Failed to resolve kernel symbol: {name}"),
             ),
         }
+    }
+
+    /// A variable that each CPU has of its own: that of this one, or of another. Its type is told by BTF.
+    pub(crate) fn percpu_kaddr(&mut self, _: &Expr, call: &Call) -> Type {
+        if let Some(cpu) = call.args.get(1) {
+            self.integer(cpu, "percpu_kaddr");
+        }
+        let Some(name) = self.literal_string(&call.args[0], "percpu_kaddr") else {
+            return Type::Unknown;
+        };
+        for symbol in [name.as_str(), CPU_OFFSETS] {
+            if self.facts.kernel_symbol(symbol).is_none() {
+                return self.error_hint(
+                    call.args[0].span,
+                    format!("Failed to resolve kernel symbol: {symbol}"),
+                    "the addresses of variables are in /proc/kallsyms where the kernel is built with CONFIG_KALLSYMS_ALL",
+                );
+            }
+        }
+        let kind = self.facts.kernel_variable(&name);
+        Type::pointer(kind.unwrap_or(Type::Void), Space::Kernel)
     }
 
     pub(crate) fn kptr(&mut self, _: &Expr, call: &Call) -> Type {

@@ -89,6 +89,21 @@ impl Checker<'_> {
                     .unwrap_or_default(),
             ),
             ExprKind::Call(call) if call.name == "str" => self.known_string(&call.args[0]),
+            ExprKind::TupleIndex(of, index) => self.type_name_of(of, *index),
+            _ => None,
+        }
+    }
+
+    /// What `typeinfo(x).1` and `typeinfo(x).2` are.
+    fn type_name_of(&self, of: &Expr, index: u32) -> Option<String> {
+        let ExprKind::Call(call) = &of.kind else {
+            return None;
+        };
+        let asked = call.args.first().filter(|_| call.name == "typeinfo")?;
+        match (&self.result.types[asked.id as usize], index) {
+            (Type::Unknown, _) => None,
+            (kind, 1) => Some(kind.family().to_owned()),
+            (kind, 2) => Some(kind.to_string()),
             _ => None,
         }
     }

@@ -48,6 +48,16 @@ impl Checker<'_> {
         Type::Bool
     }
 
+    /// `typeinfo(x)`: a number that is of no use here, what kind of type it is, and the type.
+    pub(crate) fn typeinfo(&mut self, _: &Expr, call: &Call) -> Type {
+        let kind = self.type_argument(&call.args[0]);
+        if kind == Type::Unknown {
+            return kind;
+        }
+        let text = |text: &str| Type::Str(text.len() as u32 + 1);
+        Type::Tuple([INT, text(kind.family()), text(&kind.to_string())].into())
+    }
+
     /// `getopt("name", default)`: a named parameter.
     pub(crate) fn getopt(&mut self, expr: &Expr, call: &Call) -> Type {
         let Some(name) = self.literal_string(&call.args[0], "getopt") else {

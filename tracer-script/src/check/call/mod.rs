@@ -10,6 +10,8 @@ mod output;
 mod process;
 mod text;
 
+pub(crate) use address::CPU_OFFSETS;
+
 use super::Checker;
 use crate::{
     ast::{Call, Expr},
@@ -22,6 +24,9 @@ impl Checker<'_> {
     pub(in crate::check) fn call(&mut self, expr: &Expr, call: &Call) -> Type {
         if call.args.is_empty() && builtins::is_value(&call.name) {
             return self.value(expr, &call.name);
+        }
+        if let Some(prototype) = self.result.functions.get(&call.name).cloned() {
+            return self.subprogram_call(expr, call, &prototype);
         }
         let Some(function) = builtins::find(&call.name) else {
             call.args.iter().for_each(|arg| {
@@ -52,17 +57,6 @@ impl Checker<'_> {
     }
 
     fn unknown_function(&mut self, call: &Call) -> Type {
-        if self
-            .script
-            .functions
-            .iter()
-            .any(|function| function.name == call.name)
-        {
-            return self.error(
-                call.name_span,
-                format!("Calls of subprograms are not supported: '{}'", call.name),
-            );
-        }
         let near = nearest(
             &call.name,
             builtins::FUNCTIONS.iter().map(|function| function.name),

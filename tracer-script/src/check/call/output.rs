@@ -147,13 +147,7 @@ impl Checker<'_> {
             ExprKind::Str(bytes) => bytes.clone(),
             _ => text.into_bytes(),
         };
-        let format = match format::parse(&text) {
-            Ok(format) => format,
-            Err(message) => {
-                self.error(call.args[0].span, format!("{}: {message}", call.name));
-                return None;
-            }
-        };
+        let format = format::parse(&text);
         let given = call.args.len() - 1;
         if format.arguments() != given {
             let word = if given < format.arguments() {
@@ -254,7 +248,8 @@ fn fits_conversion(conversion: char, kind: &Type) -> bool {
         (_, Type::Unknown) => true,
         ('r', Type::Buf(_) | Type::Str(_)) => true,
         ('r', _) => false,
-        ('s', Type::Int { .. } | Type::Bool | Type::Ptr(..)) => matches!(kind, Type::Bool),
+        ('s', Type::Ptr(..)) => kind.is_function_pointer(),
+        ('s', Type::Int { .. }) => false,
         ('s', kind) => !matches!(kind, Type::Void | Type::Args | Type::Aggregate(_)),
         ('d' | 'i' | 'u' | 'o' | 'x' | 'X' | 'c' | 'p', Type::Aggregate(aggregate)) => {
             aggregate.is_number()

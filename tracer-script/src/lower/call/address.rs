@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use crate::{
     ast::{Call, ExprKind},
-    ir::{Alu, Cond, Op, Operand},
-    lower::{Lower, Mem, Piece},
-    types::Type,
+    check::CPU_OFFSETS,
+    ir::{Alu, Cond, Helper, Op, Operand},
+    lower::{Known, Lower, Mem, Piece},
+    types::{Space, Type, align},
 };
 
 /// The kernel's errors lie in the last page of addresses: `MAX_ERRNO` of `include/linux/err.h`.
@@ -77,6 +78,48 @@ impl Lower<'_, '_> {
         };
         let from = Mem::Rodata(self.shared.constant(&bytes));
         Piece::copied(from, bytes.len() as u32)
+    }
+
+    /// `percpu_kaddr`: null where there is no such CPU.
+    pub(crate) fn percpu_kaddr(&mut self, call: &Call) -> Operand {
+        let name = self.literal_text(&call.args[0]).unwrap_or_default();
+        let name = String::from_utf8_lossy(&name).into_owned();
+        let address = |name: &str| self.given.facts.kernel_symbol(name).unwrap_or(0) as i64;
+        let (symbol, offsets) = (address(&name), address(CPU_OFFSETS));
+        let cpu = match call.args.get(1) {
+            Some(cpu) => self.val(cpu),
+            None => Operand::Reg(self.once(Known::Cpu, Helper::GetSmpProcessorId)),
+        };
+        let to = self.copy(Operand::Imm(0));
+        let (there, done) = (self.block(), self.block());
+        let cpus = Operand::Imm(self.given.facts.cpus().into());
+        let cpu = Operand::Reg(self.as_register(cpu));
+        self.branch(Cond::Lt, cpu, cpus, there, done);
+        self.go_on_at(there);
+        let place = self.reg();
+        self.op(Op::Alu(Alu::Lsh, place, cpu, Operand::Imm(3)));
+        let table = Operand::Reg(self.copy(Operand::Imm(offsets)));
+        self.op(Op::Alu(Alu::Add, place, Operand::Reg(place), table));
+        let offset = self.load(Mem::Far(place, 0, Space::Kernel), 8);
+        let symbol = Operand::Reg(self.copy(Operand::Imm(symbol)));
+        self.op(Op::Alu(Alu::Add, to, Operand::Reg(offset), symbol));
+        self.jump(done);
+        self.go_on_at(done);
+        Operand::Reg(to)
+    }
+
+    /// `typeinfo`
+    pub(crate) fn typeinfo(&mut self, call: &Call, _: &Type) -> Piece {
+        let kind = self.kind(&call.args[0]);
+        let mut parts = vec![(Piece::Words(vec![Operand::Imm(0)]), 8)];
+        for name in [kind.family().to_owned(), kind.to_string()] {
+            let mut bytes = name.into_bytes();
+            bytes.push(0);
+            let size = bytes.len() as u32;
+            let from = Mem::Rodata(self.shared.constant(&bytes));
+            parts.push((Piece::copied(from, size), align(size)));
+        }
+        Piece::Parts(parts)
     }
 
     pub(crate) fn reg_call(&mut self, call: &Call) -> Operand {

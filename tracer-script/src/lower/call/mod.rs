@@ -22,6 +22,9 @@ impl Lower<'_, '_> {
         {
             return value;
         }
+        if self.is_subprogram_call(call) {
+            return self.subprogram_word(call);
+        }
         match builtins::find(&call.name).map(|function| function.lowering) {
             Some(Lowering::Word(lower)) => lower(self, call),
             Some(Lowering::Act(lower)) => {
@@ -40,6 +43,9 @@ impl Lower<'_, '_> {
     pub(super) fn call_piece(&mut self, expr: &Expr, call: &Call, own: &Type) -> Piece {
         if call.args.is_empty() && builtins::is_value(&call.name) {
             return self.value_piece(&call.name, own);
+        }
+        if self.is_subprogram_call(call) {
+            return self.subprogram_piece(call, own);
         }
         match builtins::find(&call.name).map(|function| function.lowering) {
             Some(Lowering::Bytes(lower)) => lower(self, call, own),

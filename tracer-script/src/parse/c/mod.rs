@@ -131,7 +131,7 @@ impl Parser<'_> {
                 return self.c_function(start);
             } else if self.take_sign("=") {
                 self.initialized(declared.name, declared.kind, storage, start)?;
-            } else if !self.in_header() {
+            } else if !self.in_header {
                 let hint = "a constant is written const int NAME = VALUE;";
                 return self.fail_hint(start, "a script has no variables of C", hint);
             }
@@ -163,12 +163,12 @@ impl Parser<'_> {
         storage: Storage,
         start: Span,
     ) -> Parsed<()> {
-        if !storage.constant && !self.in_header() {
+        if !storage.constant && !self.in_header {
             let hint = "a constant is written const int NAME = VALUE;";
             return self.fail_hint(start, "a script has no variables of C", hint);
         }
         if self.is_sign("{") {
-            if !self.in_header() {
+            if !self.in_header {
                 return self.fail(start, "only constants that are numbers can be defined");
             }
             self.skip_balanced();
@@ -183,7 +183,7 @@ impl Parser<'_> {
 
     /// A function of C: a header's is left out.
     fn c_function(&mut self, start: Span) -> Parsed<()> {
-        if !self.in_header() {
+        if !self.in_header {
             let hint = "write a subprogram: fn name($a: type): type { … }";
             return self.fail_hint(start, "functions of C are not run", hint);
         }
@@ -208,11 +208,10 @@ impl Parser<'_> {
             start: start.start,
             end: self.last_end.max(start.end),
         };
-        let in_header = self.in_header();
         self.script.c.items.push(CDefinition {
             span,
             item,
-            in_header,
+            in_header: self.in_header,
         });
     }
 
@@ -387,23 +386,31 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether the token that is looked at belongs to a header.
-    pub(super) fn in_header(&self) -> bool {
+    /// Where the header ends that the token which is looked at belongs to.
+    pub(super) fn header_end(&self) -> Option<usize> {
         let at = self.token.span.start as usize;
-        self.header_end(at).is_some()
-    }
-
-    fn header_end(&self, at: usize) -> Option<usize> {
         let found = self.headers.iter().find(|header| header.contains(&at));
         found.map(|header| header.end)
     }
 
+    /// The declarations of a header: none goes on behind its end.
+    pub(super) fn header(&mut self, end: usize) {
+        let start = self.token.span.start as usize;
+        let whole = self.source;
+        self.source = &whole[..end];
+        self.in_header = true;
+        self.go_to(start);
+        while self.token.kind != Kind::End {
+            self.header_item();
+        }
+        self.in_header = false;
+        self.source = whole;
+        self.go_to(end);
+    }
+
     /// A declaration of a header. One that is not understood is left out, and noted.
-    pub(super) fn header_item(&mut self) {
+    fn header_item(&mut self) {
         let start = self.token.span;
-        let end = self
-            .header_end(start.start as usize)
-            .unwrap_or(self.source.len());
         // `extern "C" {` and its end.
         if self.is_word("extern") && self.peek().kind == Kind::Str {
             self.advance();
@@ -419,17 +426,18 @@ impl Parser<'_> {
         let told = std::mem::replace(self.diagnostics, before);
         let reason = told.iter().next().map(|one| one.message.clone());
         if let (Err(Failed), reason) = (read, reason.unwrap_or_default()) {
-            self.skip_declaration(end);
+            self.skip_declaration();
             let message = format!("a declaration of a header is left out: {reason}");
             self.diagnostics.note(start, message);
         }
     }
 
     /// Goes behind the next `;` or body that stands in no brackets.
-    fn skip_declaration(&mut self, end: usize) {
-        while (self.token.span.start as usize) < end {
+    fn skip_declaration(&mut self) {
+        loop {
             match self.token.kind {
-                Kind::End | Kind::Unterminated(_) => return self.go_to(end),
+                Kind::End => return,
+                Kind::Unterminated(_) => return self.go_to(self.source.len()),
                 Kind::Sign(";") => {
                     self.advance();
                     return;

@@ -143,6 +143,7 @@ impl Checker<'_> {
         let Value::Function(start) = value else {
             return Err(format!("r2 is no function: {value:?}"));
         };
+        self.calls.insert((self.current, start));
         let known = *self.callbacks.entry(start).or_insert(params);
         if known != params {
             return Err("a function is called back in two ways".to_owned());

@@ -2,7 +2,7 @@
 
 use tracer_script::program::Program;
 
-use super::{FUNCTIONS, Fault, MAPS, Machine};
+use super::{FUNCTIONS, Fault, MAPS, Machine, PROCESS, THREAD};
 
 const EFAULT: u64 = -14i64 as u64;
 const ENOENT: u64 = -2i64 as u64;
@@ -38,7 +38,7 @@ impl Machine<'_> {
             }
             7 => Ok(4),
             8 | 42 => Ok(0),
-            14 => Ok(0x0000_1234_0000_1235),
+            14 => Ok((PROCESS as u64) << 32 | THREAD as u64),
             15 => Ok(0),
             16 => {
                 self.bytes(first, second as usize)?.fill(0);
@@ -65,8 +65,8 @@ impl Machine<'_> {
         const PID: usize = 48;
         const TGID: usize = 52;
         let mut task = vec![0; TASK_BYTES];
-        task[PID..PID + 4].copy_from_slice(&0x1235u32.to_ne_bytes());
-        task[TGID..TGID + 4].copy_from_slice(&0x1234u32.to_ne_bytes());
+        task[PID..PID + 4].copy_from_slice(&(THREAD as u32).to_ne_bytes());
+        task[TGID..TGID + 4].copy_from_slice(&(PROCESS as u32).to_ne_bytes());
         let region = self.region(task);
         self.pointer(region)
     }

@@ -16,6 +16,8 @@ pub enum Expr {
     Round(usize),
     /// `@m[k & 7]`
     Get(Box<Expr>),
+    /// `@t[tid]`
+    GetOwn,
     Neg(Box<Expr>),
     /// The operator; as numbers without sign.
     Binary(&'static str, bool, Box<Expr>, Box<Expr>),
@@ -50,6 +52,11 @@ pub enum Stmt {
     /// `@s[k & 7] = sum(v)`
     Sum(Expr, Expr),
     Delete(Expr),
+    /// `@t[tid] = v`
+    PutOwn(Expr),
+    /// `@t[tid] += v`
+    AddOwn(Expr),
+    DeleteOwn,
     If(Cond, Vec<Stmt>, Vec<Stmt>),
     Range(i64, i64, Vec<Stmt>),
     While(i64, Vec<Stmt>),
@@ -93,6 +100,7 @@ pub fn expr(loops: usize) -> BoxedStrategy<Expr> {
     let leaf = prop_oneof![
         2 => number().prop_map(Expr::Literal),
         4 => (0..ARGS).prop_map(Expr::Var),
+        1 => Just(Expr::GetOwn),
         2 => round.prop_map(move |round| match loops {
             0 => Expr::Literal(3),
             _ => Expr::Round(round),
@@ -154,6 +162,9 @@ fn stmt(loops: usize, depth: usize) -> BoxedStrategy<Stmt> {
         1 => expr().prop_map(Stmt::Count),
         1 => (expr(), expr()).prop_map(|(key, value)| Stmt::Sum(key, value)),
         1 => expr().prop_map(Stmt::Delete),
+        1 => expr().prop_map(Stmt::PutOwn),
+        1 => expr().prop_map(Stmt::AddOwn),
+        1 => Just(Stmt::DeleteOwn),
     ];
     if depth == 0 {
         return simple.boxed();
@@ -177,22 +188,54 @@ fn stmt(loops: usize, depth: usize) -> BoxedStrategy<Stmt> {
     .boxed()
 }
 
+/// The parameters of subprograms: one more than calls have registers for.
+const PARAMS: &str = "$v0: int64, $v1: int64, $v2: int64, $v3: int64, $word: string[8]";
+
+/// The script that a body stands for, as a subprogram.
+pub fn script_with_subprogram(body: &[Stmt]) -> String {
+    let mut out = format!("fn body({PARAMS}): int64 {{\n");
+    write_inside(body, &mut out);
+    out.push_str("return (int64)$v3;\n}\n");
+    // Whatever comes back, it is of no account.
+    out.push_str("kprobe:vfs_read { _ = body(arg0, arg1, arg2, arg3, \"word\"); }\n");
+    out.replace("return;", "return 5;")
+}
+
+/// A script whose `@m[1]` is an expression that a subprogram gives, `@m[2]` another that a second one gives.
+pub fn script_of_values(first: &Expr, second: &Expr) -> String {
+    let (first, second) = (first.text(), second.text());
+    format!(
+        "fn first({PARAMS}): int64 {{ return {first}; }}
+        fn second({PARAMS}): int64 {{ let $unused = first(1, 2, 3, 4, $word); return {second}; }}
+        kprobe:vfs_read {{
+            @m[0] = (int64)arg0;
+            @m[1] = first(arg0, arg1, arg2, arg3, \"a\");
+            @m[2] = second(arg0, arg1, arg2, arg3, \"b\");
+        }}"
+    )
+}
+
 /// The script that a body stands for.
 pub fn script(body: &[Stmt]) -> String {
     let mut out = "kprobe:vfs_read {\n".to_owned();
     for var in 0..ARGS {
         out.push_str(&format!("$v{var} = (int64)arg{var};\n"));
     }
+    write_inside(body, &mut out);
+    out.push_str("}\n");
+    out
+}
+
+/// The body, and what is seen of it.
+fn write_inside(body: &[Stmt], out: &mut String) {
     for round in 0..DEPTH {
         out.push_str(&format!("$i{round} = (int64)0;\n"));
     }
-    out.push_str("@m[0] = (int64)arg0;\n");
-    write_body(body, 0, &mut out);
+    out.push_str("@m[0] = (int64)arg0;\n@t[tid] = (int64)arg1;\n");
+    write_body(body, 0, out);
     for var in 0..ARGS {
         out.push_str(&format!("@o[{var}] = $v{var};\n"));
     }
-    out.push_str("}\n");
-    out
 }
 
 fn write_body(body: &[Stmt], loops: usize, out: &mut String) {
@@ -210,6 +253,9 @@ fn write_stmt(stmt: &Stmt, loops: usize, out: &mut String) {
         Stmt::Count(key) => format!("@c[{} & 7] = count()", key.text()),
         Stmt::Sum(key, value) => format!("@s[{} & 7] = sum({})", key.text(), value.text()),
         Stmt::Delete(key) => format!("delete(@m, {} & 7)", key.text()),
+        Stmt::PutOwn(value) => format!("@t[tid] = {}", value.text()),
+        Stmt::AddOwn(value) => format!("@t[tid] += {}", value.text()),
+        Stmt::DeleteOwn => "delete(@t, tid)".to_owned(),
         Stmt::If(cond, then, other) => {
             out.push_str(&format!("if ({}) {{\n", cond.text()));
             write_body(then, loops, out);
@@ -250,12 +296,18 @@ fn write_stmt(stmt: &Stmt, loops: usize, out: &mut String) {
 }
 
 impl Expr {
+    /// Whether it asks for an entry of the map.
+    pub fn reads_maps(&self) -> bool {
+        self.text().contains('@')
+    }
+
     fn text(&self) -> String {
         match self {
             Self::Literal(value) => format!("((int64){value})"),
             Self::Var(var) => format!("$v{var}"),
             Self::Round(round) => format!("$i{round}"),
             Self::Get(key) => format!("@m[{} & 7]", key.text()),
+            Self::GetOwn => "@t[tid]".to_owned(),
             Self::Neg(inner) => format!("(-{})", inner.text()),
             Self::Binary(operator @ ("<<" | ">>"), unsigned, left, right) => {
                 let kind = if *unsigned { "uint64" } else { "int64" };
@@ -305,7 +357,7 @@ impl Expr {
                 inner(then),
                 inner(other),
             ),
-            Self::Literal(_) | Self::Round(_) | Self::Step(..) => self.clone(),
+            Self::Literal(_) | Self::Round(_) | Self::Step(..) | Self::GetOwn => self.clone(),
         }
     }
 }

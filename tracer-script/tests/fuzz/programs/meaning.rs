@@ -6,6 +6,7 @@ use super::{
     ARGS,
     grammar::{Cond, Expr, Stmt},
 };
+use crate::machine::THREAD;
 
 /// How a body is left before its end.
 enum Leave {
@@ -23,6 +24,8 @@ pub struct Meaning {
     counts: BTreeMap<i64, i64>,
     map: BTreeMap<i64, i64>,
     sums: BTreeMap<i64, i64>,
+    /// By the only thread that there is.
+    own: BTreeMap<i64, i64>,
 }
 
 impl Meaning {
@@ -34,6 +37,7 @@ impl Meaning {
             counts: BTreeMap::new(),
             map: BTreeMap::from([(0, args[0])]),
             sums: BTreeMap::new(),
+            own: BTreeMap::from([(THREAD, args[1])]),
         };
         let ended = meaning.body(body).is_break();
         let out: BTreeMap<i64, i64> = match ended {
@@ -45,6 +49,7 @@ impl Meaning {
             ("@m", meaning.map),
             ("@o", out),
             ("@s", meaning.sums),
+            ("@t", meaning.own),
         ]
         .map(|(name, map)| (name.to_owned(), format!("{map:?}")))
         .to_vec()
@@ -108,6 +113,18 @@ impl Meaning {
                 let key = self.key(key);
                 self.map.remove(&key);
             }
+            Stmt::PutOwn(value) => {
+                let value = self.expr(value);
+                self.own.insert(THREAD, value);
+            }
+            Stmt::AddOwn(value) => {
+                let value = self.expr(value);
+                let entry = self.own.entry(THREAD).or_default();
+                *entry = entry.wrapping_add(value);
+            }
+            Stmt::DeleteOwn => {
+                self.own.remove(&THREAD);
+            }
             Stmt::If(cond, then, other) => match self.cond(cond) {
                 true => self.body(then)?,
                 false => self.body(other)?,
@@ -141,6 +158,7 @@ impl Meaning {
                 let key = self.key(key);
                 self.map.get(&key).copied().unwrap_or(0)
             }
+            Expr::GetOwn => self.own.get(&THREAD).copied().unwrap_or(0),
             Expr::Neg(inner) => self.expr(inner).wrapping_neg(),
             Expr::Binary(operator, is_unsigned, left, right) => {
                 let left = self.expr(left);

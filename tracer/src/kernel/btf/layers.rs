@@ -111,6 +111,13 @@ impl<'a> Layers<'a> {
         self.find(name, &[kind::FUNC])
     }
 
+    /// A variable: the number of its type. Of those of the kernel, BTF has what each CPU has of its own, and from
+    /// Linux 6.13 on all that are global.
+    pub fn find_variable(&self, name: &str) -> Option<u32> {
+        let id = self.find(name, &[kind::VAR])?;
+        Some(self.owner(id)?.type_of(id)?.target)
+    }
+
     /// An enumerator: the number of its enumeration, and its value.
     pub fn find_enumerator(&self, name: &str) -> Option<(u32, i64)> {
         self.search(name, |btf, offset| btf.enumerator_named(offset))

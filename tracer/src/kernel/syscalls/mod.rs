@@ -3,7 +3,7 @@
 //! On x86-64 a kernel serves three ABIs side by side, with numbers of their own. A number that a table does
 //! not have is shown as such: a call is never given another's name.
 
-pub mod errno;
+pub use tracer_script::errno;
 mod tables;
 
 use std::borrow::Cow;

@@ -257,6 +257,10 @@ impl Facts for KernelFacts<'_> {
         })
     }
 
+    fn kernel_variable(&self, name: &str) -> Option<Type> {
+        self.search(|types| Some(types.kind(types.layers.find_variable(name)?)))
+    }
+
     fn kernel_symbol(&self, name: &str) -> Option<u64> {
         remember(&self.symbols, name.to_owned(), |name| {
             machine::kernel_symbol(name)

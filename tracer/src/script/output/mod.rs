@@ -46,6 +46,27 @@ pub struct RawEntry {
     pub values: Vec<Vec<u8>>,
 }
 
+impl RawEntry {
+    /// What `print` shows of a map without keys that has not been set: zero, or the empty string. [`None`] where
+    /// that means nothing.
+    pub fn unset(map: &Map) -> Option<Self> {
+        let has_zero = match map.value {
+            Type::Str(_) | Type::Aggregate(_) => true,
+            ref kind => kind.is_scalar(),
+        };
+        if !map.presence || !has_zero {
+            return None;
+        }
+        let mut value = vec![0; map.value_size as usize];
+        // The word before the value, which tells that there is one.
+        value[0] = 1;
+        Some(Self {
+            key: vec![0; map.key_size as usize],
+            values: vec![value],
+        })
+    }
+}
+
 /// Finds the frames of a stack by its hash, the innermost first.
 pub type Stacks = Box<dyn Fn(u64) -> Option<Vec<u64>>>;
 

@@ -213,6 +213,10 @@ impl Decoder<'_> {
                 };
                 Value::Symbolic(self.enumerator(name, number, whole), whole)
             }
+            // The kernel's addresses have the highest bit set; whose the others are is not known.
+            kind if kind.is_function_pointer() && (number as i64) < 0 => {
+                Value::Symbolic(self.names.symbols.kernel(number), number.into())
+            }
             Type::Ptr(..) | Type::Func => Value::Symbolic(format!("{number:#x}"), number.into()),
             Type::KSym => text(self.names.symbols.kernel(number)),
             Type::Named(Named::Probe) => {

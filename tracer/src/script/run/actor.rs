@@ -10,13 +10,17 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use tracer_script::{
+    config::MissingProbes,
     format::Format,
     probe::AttachKind,
     program::{Action, ActionKind, Image},
 };
 
 use super::loss::Told;
-use crate::script::{output::Face, session::Session};
+use crate::script::{
+    output::{Face, RawEntry},
+    session::Session,
+};
 
 /// Bytes of a record before its arguments: the action's number, and as many of nothing.
 const HEAD_BYTES: usize = 8;
@@ -138,7 +142,13 @@ impl Actor {
                     self.face.record(action, args)?;
                 }
             }
-            &ActionKind::PrintMap { map, top, div } => self.print_map(map, top, div)?,
+            &ActionKind::PrintMap { map, top, div } => {
+                let mut entries = self.session.entries(map)?;
+                if entries.is_empty() {
+                    entries.extend(RawEntry::unset(&self.image.maps[map]));
+                }
+                self.face.map(&self.image.maps[map], entries, top, div)?;
+            }
             &ActionKind::Clear(map) => self.session.clear(map)?,
             &ActionKind::Zero(map) => self.session.zero(map)?,
             ActionKind::Exit => self.exit(args),
@@ -149,23 +159,30 @@ impl Actor {
         Ok(())
     }
 
+    /// Attaches all programs, and warns of what is left out where the script asks for that.
+    pub fn attach(&mut self) -> anyhow::Result<()> {
+        let left_out = self.session.attach()?;
+        if self.image.config.missing_probes == MissingProbes::Warn {
+            for error in left_out {
+                self.face.warning(&error.message)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Of the status that a script gives, a process keeps the low 8 bits.
     fn exit(&mut self, args: &[u8]) {
         self.status = first_word(args) as u8;
         self.exiting = true;
     }
 
-    fn print_map(&mut self, map: usize, top: u64, div: u64) -> anyhow::Result<()> {
-        let entries = self.session.entries(map)?;
-        let map = &self.image.maps[map];
-        Ok(self.face.map(map, entries, top, div)?)
-    }
-
-    /// Prints all maps of the script, in the order of their names.
+    /// Prints all maps of the script that hold anything, in the order of their names.
     pub fn print_maps(&mut self) -> anyhow::Result<()> {
-        let maps = self.session.script_maps();
-        maps.into_iter()
-            .try_for_each(|map| self.print_map(map, 0, 0))
+        for map in self.session.script_maps() {
+            let entries = self.session.entries(map)?;
+            self.face.map(&self.image.maps[map], entries, 0, 0)?;
+        }
+        Ok(())
     }
 
     /// Has the shell run a command, and prints what it prints. Its errors go where ours do.

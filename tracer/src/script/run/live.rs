@@ -92,7 +92,7 @@ impl Run {
 
     /// Attaches, and detaches again.
     pub fn attach_only(&mut self) -> anyhow::Result<()> {
-        self.actor.session.attach()?;
+        self.actor.attach()?;
         self.actor.session.detach();
         Ok(())
     }
@@ -101,7 +101,7 @@ impl Run {
     pub fn begin(&mut self, options: &Options) -> anyhow::Result<()> {
         let actor = &mut self.actor;
         actor.run_all(AttachKind::Begin)?;
-        actor.session.attach()?;
+        actor.attach()?;
         self.timers = Timers::start(&actor.image, &actor.session)?;
         let now = Instant::now();
         self.reports = options.interval.map(|period| every(now, period));

@@ -59,6 +59,9 @@ impl Facts for NoFacts {
     fn tracepoint(&self, _: &str, name: &str) -> Result<Rc<Vec<EventField>>, String> {
         Err(format!("there is no tracepoint {name}"))
     }
+    fn kernel_variable(&self, _: &str) -> Option<Type> {
+        None
+    }
     fn kernel_symbol(&self, _: &str) -> Option<u64> {
         None
     }
@@ -161,7 +164,7 @@ pub fn action(kind: ActionKind, args: &[Type]) -> Action {
 
 /// A `printf` without arguments.
 pub fn print(text: &str) -> Action {
-    let format = format::parse(text.as_bytes()).expect("a plain text");
+    let format = format::parse(text.as_bytes());
     action(ActionKind::Printf(format), &[])
 }
 

@@ -24,19 +24,46 @@ use crate::{
     },
 };
 
+/// What has been attached.
+#[derive(Default)]
+pub struct Attached {
+    pub links: Vec<OwnedFd>,
+    /// Why places were left out, where they may be.
+    pub left_out: Vec<ScriptError>,
+    /// Places that the kernel refuses are left out, rather than being an error.
+    pub may_leave_out: bool,
+}
+
+impl Attached {
+    fn add(
+        &mut self,
+        program: &Program,
+        attached: Result<Vec<OwnedFd>, Failure>,
+        what: &str,
+    ) -> Result<(), ScriptError> {
+        let failed = |failure: Failure| ScriptError::at(program.span, failure.at(what).to_string());
+        match attached.map_err(failed) {
+            Ok(links) => self.links.extend(links),
+            Err(error) if self.may_leave_out => self.left_out.push(error),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
 /// Attaches a program to all its places. `loaded` are its descriptors, as [`super::Loaded`] has them. What was
-/// attached before a failure is among the links, too.
+/// attached before a failure is in `attached`, too.
 pub fn attach(
     program: &Program,
     loaded: &[(OwnedFd, Option<usize>)],
-    links: &mut Vec<OwnedFd>,
+    attached: &mut Attached,
 ) -> Result<(), ScriptError> {
     if program.kind == ProgramKind::OnRequest {
         return Ok(());
     }
     loaded
         .iter()
-        .try_for_each(|(fd, only)| attach_one(program, fd.as_fd(), *only, links))
+        .try_for_each(|(fd, only)| attach_one(program, fd.as_fd(), *only, attached))
 }
 
 /// Attaches one descriptor, to `only` one of the places or to all.
@@ -44,20 +71,17 @@ fn attach_one(
     program: &Program,
     fd: BorrowedFd<'_>,
     only: Option<usize>,
-    links: &mut Vec<OwnedFd>,
+    attached: &mut Attached,
 ) -> Result<(), ScriptError> {
     match program.kind {
         ProgramKind::KprobeMulti { on_return } => {
-            let functions = program.targets.iter().map(|target| target.item.as_str());
-            let link = kprobe::attach_multi(fd, functions, &all_cookies(program), on_return);
-            let what = format!("{} functions by one link", program.targets.len());
-            links.push(link.map_err(|failure| failed(program, failure, &what))?);
+            attach_functions(program, fd, on_return, attached)?;
         }
         ProgramKind::UprobeMulti { on_return } => {
             for (binary, places, cookies) in by_binary(program, on_return) {
                 let link = uprobe::attach_multi(fd, &binary, &places, &cookies);
                 let what = format!("{} places of {}", places.len(), binary.path.display());
-                links.push(link.map_err(|failure| failed(program, failure, &what))?);
+                attached.add(program, link.map(|link| vec![link]), &what)?;
             }
         }
         _ => {
@@ -67,16 +91,35 @@ fn attach_one(
                     continue;
                 }
                 let cookie = program.cookies.as_ref().map(|cookies| cookies[index]);
-                let attached = places.attach(program.kind, fd, target, cookie);
-                links.extend(attached.map_err(|failure| failed(program, failure, &target.name))?);
+                let links = places.attach(program.kind, fd, target, cookie);
+                attached.add(program, links, &target.name)?;
             }
         }
     }
     Ok(())
 }
 
-fn failed(program: &Program, failure: Failure, what: &str) -> ScriptError {
-    ScriptError::at(program.span, failure.at(what).to_string())
+/// Attaches to many functions of the kernel by one link. The kernel takes all or none: where some may be left
+/// out, each gets a link of its own then.
+fn attach_functions(
+    program: &Program,
+    fd: BorrowedFd<'_>,
+    on_return: bool,
+    attached: &mut Attached,
+) -> Result<(), ScriptError> {
+    let cookies = all_cookies(program);
+    let names = program.targets.iter().map(|target| target.item.as_str());
+    let link = kprobe::attach_multi(fd, names, &cookies, on_return);
+    if link.is_ok() || !attached.may_leave_out {
+        let what = format!("{} functions by one link", program.targets.len());
+        return attached.add(program, link.map(|link| vec![link]), &what);
+    }
+    for (target, cookie) in program.targets.iter().zip(&cookies) {
+        let name = std::iter::once(target.item.as_str());
+        let link = kprobe::attach_multi(fd, name, &[*cookie], on_return);
+        attached.add(program, link.map(|link| vec![link]), &target.name)?;
+    }
+    Ok(())
 }
 
 fn all_cookies(program: &Program) -> Vec<u64> {
@@ -146,7 +189,7 @@ impl Places {
                     offset: target.offset,
                     on_return,
                 };
-                kprobe::attach(fd, &place, cookie)
+                return kprobe::attach(fd, &place, cookie);
             }
             ProgramKind::Uprobe { on_return } => {
                 let binary = Binary {

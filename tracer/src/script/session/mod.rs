@@ -20,10 +20,12 @@ use std::{
 
 use aya::maps::{Map as AyaMap, MapData, MapError, PerfEventArray, RingBuf};
 use tracer_script::{
+    config::MissingProbes,
     probe::AttachKind,
     program::{Image, MapRole, ProgramKind},
 };
 
+use self::attach::Attached;
 use crate::{
     kernel::{map::Map, sys},
     probe,
@@ -71,17 +73,20 @@ impl Session {
     }
 
     /// Attaches all programs that something else than user space has run. Where one fails, those before it are
-    /// detached.
-    pub fn attach(&mut self) -> Result<(), ScriptError> {
-        let mut links = Vec::new();
+    /// detached; where the script allows probes to be missing, the places that were left out are told.
+    pub fn attach(&mut self) -> Result<Vec<ScriptError>, ScriptError> {
+        let mut attached = Attached {
+            may_leave_out: self.image.config.missing_probes != MissingProbes::Error,
+            ..Attached::default()
+        };
         for (program, loaded) in self.image.programs.iter().zip(&self.programs) {
-            if let Err(error) = attach::attach(program, &loaded.programs, &mut links) {
-                probe::detach(links);
+            if let Err(error) = attach::attach(program, &loaded.programs, &mut attached) {
+                probe::detach(attached.links);
                 return Err(error);
             }
         }
-        self.links.append(&mut links);
-        Ok(())
+        self.links.append(&mut attached.links);
+        Ok(attached.left_out)
     }
 
     /// Detaches all programs; maps stay, so that what they hold can be read at rest.

@@ -136,7 +136,7 @@ fn action(kind: ActionKind, args: Vec<Type>) -> Action {
 }
 
 fn parsed(text: &str) -> Format {
-    format::parse(text.as_bytes()).expect("a format")
+    format::parse(text.as_bytes())
 }
 
 fn printf(text: &str, args: Vec<Type>) -> Action {

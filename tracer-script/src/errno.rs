@@ -152,6 +152,7 @@ const ERRORS: &[(u32, &str, &str)] = &[
     (130, "EOWNERDEAD", "Owner died"),
     (131, "ENOTRECOVERABLE", "State not recoverable"),
     (132, "ERFKILL", "Operation not possible due to RF-kill"),
+    (133, "EHWPOISON", "Memory page has hardware error"),
     (
         512,
         "ERESTARTSYS",
