@@ -37,7 +37,9 @@ const FILES: &[(&str, &str)] = &files![
     "errors",
     "fentry",
     "files",
+    "hardware",
     "histograms",
+    "iter",
     "json",
     "kprobes",
     "literals",
@@ -60,6 +62,7 @@ const FILES: &[(&str, &str)] = &files![
     "uprobes",
     "usdt",
     "variables",
+    "watchpoints",
 ];
 
 /// The scripts of the library, which are run as they are.

@@ -57,6 +57,7 @@ pub(crate) fn plan(
     };
     let options = ExpandOptions {
         pid: params.pid,
+        child: params.child,
         allow_unsafe: params.allow_unsafe,
     };
     for (index, probe) in script.probes.iter().enumerate() {
@@ -237,7 +238,9 @@ impl Planner<'_> {
             Way::Kprobe { .. } => {
                 uses.args || uses.place && !self.facts.has_cookie(AttachKind::Kprobe)
             }
-            Way::Uprobe { .. } => uses.place && !self.facts.has_cookie(AttachKind::Uprobe),
+            Way::Uprobe { .. } => {
+                uses.args || uses.place && !self.facts.has_cookie(AttachKind::Uprobe)
+            }
         }
     }
 
@@ -248,7 +251,8 @@ impl Planner<'_> {
         let syscalls = self.dispatch(way, &targets, first);
         let number = match (&syscalls, targets.as_slice()) {
             (Some(_), _) => Number::Syscall,
-            (None, [_]) => Number::Only(first),
+            // Places of one name are one key of a map.
+            (None, [only]) => Number::Only(self.number_of_name(&only.name, first)),
             _ => Number::Cookie,
         };
         let kind = self.kind(way, &targets);
@@ -273,6 +277,12 @@ impl Planner<'_> {
             kind,
             attached,
         });
+    }
+
+    /// The first number that a name has.
+    fn number_of_name(&self, name: &str, otherwise: u32) -> u32 {
+        let found = self.plan.probe_names.iter().position(|known| known == name);
+        found.map_or(otherwise, |at| at as u32)
     }
 
     fn dispatch(&self, way: Way, targets: &[Target], first: u32) -> Option<SyscallDispatch> {

@@ -9,6 +9,7 @@ mod args;
 mod build;
 mod call;
 mod expr;
+mod iterator;
 mod loops;
 mod map;
 mod marker;

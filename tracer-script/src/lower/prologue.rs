@@ -66,7 +66,7 @@ pub(super) struct Entry {
     pub(super) returns_from_callback: bool,
     pub(super) exit: BlockId,
     /// Where a program ends that is not meant for what it runs at.
-    unwanted: BlockId,
+    pub(super) unwanted: BlockId,
     /// The number of the place, where it was worked out at the start.
     pub(super) place: Option<Reg>,
 }
@@ -91,6 +91,7 @@ impl Lower<'_, '_> {
         // What is not wanted is left out before anything is set up for it.
         self.select_syscalls();
         self.leave_out_others();
+        self.leave_out_other_objects();
         self.jump(setup);
         self.subprograms(probe);
         self.go_on_at(body);
@@ -113,6 +114,7 @@ impl Lower<'_, '_> {
     fn exit(&mut self) {
         let exit = self.entry.exit;
         self.go_on_at(exit);
+        self.count_object();
         let result = match self.has_result() {
             true => {
                 let base = self.base_of(0);

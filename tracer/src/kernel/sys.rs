@@ -3,6 +3,9 @@
 //!
 //! Sources: `man 2 bpf`, `include/uapi/linux/bpf.h`, `man 2 perf_event_open`.
 
+pub mod iterator;
+pub mod programs;
+
 use std::{
     ffi::{CStr, c_char, c_long},
     fs::File,
@@ -271,7 +274,7 @@ pub struct ProgramSpec<'a> {
     pub license: &'a CStr,
     /// Types of the functions and lines of the source, which the verifier then names in its log.
     pub info: Option<ProgramInfo<'a>>,
-    /// For `BPF_PROG_TYPE_TRACING`: the function, by its id in the kernel's BTF, or in a module's.
+    /// For `BPF_PROG_TYPE_TRACING`: the function, by its id in the kernel's BTF, in that of a module, or of a program.
     pub target: Option<(u32, Option<BorrowedFd<'a>>)>,
 }
 
@@ -306,10 +309,11 @@ pub fn prog_load(spec: &ProgramSpec<'_>, log: &mut Vec<u8>) -> Result<OwnedFd> {
         load.line_info_cnt = info.lines.len() as u32;
         load.line_info_rec_size = size_of::<[u32; 4]>() as u32;
     }
-    if let Some((id, module)) = &spec.target {
+    if let Some((id, holder)) = &spec.target {
         load.attach_btf_id = *id;
+        // A program's descriptor goes where that of BTF does.
         load.__bindgen_anon_1.attach_btf_obj_fd =
-            module.map_or(0, |module| module.as_raw_fd() as u32);
+            holder.map_or(0, |holder| holder.as_raw_fd() as u32);
     }
     if !log.is_empty() {
         load.log_level = 1;
@@ -578,12 +582,14 @@ pub struct PerfEvent {
     pub kind: u32,
     /// The event: for tracepoints their id.
     pub config: u64,
-    /// For kprobe and uprobe PMUs: address of the function's name or the file's path.
+    /// For kprobe and uprobe PMUs: address of the function's name or the file's path. For breakpoints: the address.
     pub config1: u64,
-    /// For kprobe and uprobe PMUs: the offset.
+    /// For kprobe and uprobe PMUs: the offset. For breakpoints: how many bytes.
     pub config2: u64,
     /// How often the program runs.
     pub rate: Rate,
+    /// For breakpoints: `HW_BREAKPOINT_*` of `include/uapi/linux/hw_breakpoint.h`.
+    pub breakpoint: u32,
     /// Threads that the observed one makes from here on are observed, too.
     pub follow_threads: bool,
 }
@@ -623,6 +629,7 @@ pub fn perf_event_open(event: &PerfEvent, pid: i32, cpu: i32) -> Result<OwnedFd>
         attr.set_inherit_thread(1);
     }
     attr.__bindgen_anon_2.wakeup_events = 1;
+    attr.bp_type = event.breakpoint;
     attr.__bindgen_anon_3.config1 = event.config1;
     attr.__bindgen_anon_4.config2 = event.config2;
     const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;

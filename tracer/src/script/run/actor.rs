@@ -154,7 +154,7 @@ impl Actor {
             ActionKind::Exit => self.exit(args),
             ActionKind::System(format) => self.system(format, action, args)?,
             ActionKind::SkbOutput(_) => bail!("the kernel sent a packet as a record"),
-            ActionKind::Unwatch => bail!("unwatch() is not supported"),
+            ActionKind::Unwatch => self.session.unwatch(first_word(args)),
         }
         Ok(())
     }

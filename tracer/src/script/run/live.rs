@@ -12,7 +12,10 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, Interval},
 };
-use tracer_script::{probe::AttachKind, program::Image};
+use tracer_script::{
+    probe::AttachKind,
+    program::{Image, ProgramKind},
+};
 
 use super::{
     Flush, Options,
@@ -28,6 +31,7 @@ use crate::{
         tick,
     },
     kernel::sys,
+    probe::iterator::Round,
     script::{output::Face, session::Session},
 };
 
@@ -124,6 +128,9 @@ impl Run {
 
     /// Runs until the end, and gives back the status to exit with.
     pub async fn until_the_end(mut self) -> anyhow::Result<u8> {
+        if self.iterate()? {
+            return self.finish();
+        }
         let mut losses = every(Instant::now(), LOSS_PERIOD);
         while !self.actor.is_exiting() {
             // Whatever is ready comes in turn, by chance: a flood of records starves neither timers nor signals.
@@ -165,6 +172,32 @@ impl Run {
             }
         }
         self.finish()
+    }
+
+    /// Goes through all objects of the script's iterators. True where nothing else can happen, and the script is
+    /// done.
+    fn iterate(&mut self) -> anyhow::Result<bool> {
+        let rounds = self.actor.session.iterators().iter();
+        let rounds: Vec<Round> = rounds
+            .map(|iterator| {
+                iterator
+                    .begin()
+                    .map_err(|failure| failure.at("the iterator"))
+            })
+            .collect::<Result<_, _>>()?;
+        for mut round in rounds {
+            while !self.actor.is_exiting() && round.step()? {
+                self.rest()?;
+            }
+            self.rest()?;
+        }
+        self.actor.face.flush()?;
+        let programs = self.actor.image.programs.iter();
+        let mut others = programs.filter(|program| program.kind != ProgramKind::Iter);
+        Ok(
+            others.all(|program| matches!(program.probe, AttachKind::Begin | AttachKind::End))
+                && !self.actor.session.iterators().is_empty(),
+        )
     }
 
     /// Detaches first: what is read then is at rest, and exact.

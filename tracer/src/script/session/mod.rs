@@ -25,10 +25,10 @@ use tracer_script::{
     program::{Image, MapRole, ProgramKind},
 };
 
-use self::attach::Attached;
+use self::attach::{Attached, Links};
 use crate::{
     kernel::{map::Map, sys},
-    probe,
+    probe::iterator::Iterator,
 };
 
 pub use data::{Losses, Stacks};
@@ -38,8 +38,8 @@ pub use error::ScriptError;
 pub struct FunctionType {
     /// The id of its type in the kernel's BTF, or in its module's.
     pub id: u32,
-    /// The BTF of its module, where it is in one.
-    pub module: Option<OwnedFd>,
+    /// The BTF of its module, or the BPF program, where it is in one.
+    pub holder: Option<OwnedFd>,
 }
 
 /// Finds a function of the kernel by its module (empty for any) and its name.
@@ -56,7 +56,7 @@ pub struct Session {
     image: Rc<Image>,
     maps: Vec<Rc<Map>>,
     programs: Vec<Loaded>,
-    links: Vec<OwnedFd>,
+    links: Links,
 }
 
 impl Session {
@@ -68,7 +68,7 @@ impl Session {
             image,
             maps,
             programs,
-            links: Vec::new(),
+            links: Links::default(),
         })
     }
 
@@ -81,17 +81,27 @@ impl Session {
         };
         for (program, loaded) in self.image.programs.iter().zip(&self.programs) {
             if let Err(error) = attach::attach(program, &loaded.programs, &mut attached) {
-                probe::detach(attached.links);
+                attached.links.detach();
                 return Err(error);
             }
         }
-        self.links.append(&mut attached.links);
+        self.links = attached.links;
         Ok(attached.left_out)
     }
 
     /// Detaches all programs; maps stay, so that what they hold can be read at rest.
     pub fn detach(&mut self) {
-        probe::detach(std::mem::take(&mut self.links));
+        std::mem::take(&mut self.links).detach();
+    }
+
+    /// The iterators that are attached, in the script's order.
+    pub fn iterators(&self) -> &[Iterator] {
+        self.links.iterators()
+    }
+
+    /// No longer watches an address of memory.
+    pub fn unwatch(&mut self, address: u64) {
+        self.links.unwatch(address);
     }
 
     /// The numbers of the programs that user space has run for probes of this kind, in the script's order.
