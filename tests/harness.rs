@@ -48,6 +48,10 @@ pub enum Need {
     Variables,
     /// bpftrace, to compare with.
     Peer,
+    /// Prometheus and promtool.
+    Prometheus,
+    /// Chromium, to look at pages with.
+    Chromium,
 }
 
 impl Need {
@@ -79,8 +83,24 @@ impl Need {
                 "this kernel hides its variables' addresses",
             ),
             Need::Peer => unless(has_peer(), "bpftrace 0.17 is not installed"),
+            Need::Prometheus => unless(
+                crate::prometheus::is_there(),
+                "Prometheus is not installed: cargo xtask setup --prometheus",
+            ),
+            Need::Chromium => unless(has_chromium(), "Chromium is not installed"),
         }
     }
+
+    /// True for what a machine that tests every change must have: what is missing there fails.
+    pub fn is_required(self) -> bool {
+        let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+        in_ci && self == Need::Prometheus
+    }
+}
+
+fn has_chromium() -> bool {
+    let version = Command::new("chromium").arg("--version").output();
+    version.is_ok_and(|output| output.status.success())
 }
 
 fn has_kprobes() -> bool {

@@ -27,6 +27,7 @@ pub fn run(words: &[String]) -> ExitCode {
         "failing-opens" => calls::failing_opens(arguments),
         "bad-closes" => calls::bad_closes(arguments),
         "sleeps" => calls::sleeps(),
+        "measured-sleeps" => calls::measured_sleeps(arguments),
         "compat" => calls::compat(arguments),
         "churn-then-calls" => processes::churn_then_calls(arguments),
         "crowd" => processes::crowd(arguments),
