@@ -52,6 +52,8 @@ pub enum Need {
     Prometheus,
     /// Chromium, to look at pages with.
     Chromium,
+    /// systemd's checks of units: 252 or later, which can do without systemd at work.
+    SystemdAnalyze,
 }
 
 impl Need {
@@ -87,7 +89,14 @@ impl Need {
                 crate::prometheus::is_there(),
                 "Prometheus is not installed: cargo xtask setup --prometheus",
             ),
-            Need::Chromium => unless(has_chromium(), "Chromium is not installed"),
+            Need::Chromium => unless(
+                answers("chromium", &["--version"]),
+                "Chromium is not installed",
+            ),
+            Need::SystemdAnalyze => unless(
+                systemd() >= Some(252),
+                "systemd-analyze is not installed, or older than 252",
+            ),
         }
     }
 
@@ -98,9 +107,17 @@ impl Need {
     }
 }
 
-fn has_chromium() -> bool {
-    let version = Command::new("chromium").arg("--version").output();
-    version.is_ok_and(|output| output.status.success())
+/// Whether a program is there and does well.
+fn answers(program: &str, words: &[&str]) -> bool {
+    let output = Command::new(program).args(words).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// The version of systemd's tools.
+fn systemd() -> Option<u32> {
+    let output = Command::new("systemd-analyze").arg("--version").output();
+    let text = String::from_utf8(output.ok()?.stdout).ok()?;
+    text.split(' ').nth(1)?.parse().ok()
 }
 
 fn has_kprobes() -> bool {

@@ -119,12 +119,13 @@ impl Scrape {
         Self(samples.collect())
     }
 
-    /// The samples of this name.
+    /// The samples of this name, or of the one series that is written so.
     pub fn of<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Sample> {
-        self.0.iter().filter(move |sample| sample.name() == name)
+        let is_it = move |sample: &&Sample| sample.name() == name || sample.series == name;
+        self.0.iter().filter(is_it)
     }
 
-    /// The sum of all samples of this name.
+    /// The sum of all samples of this name, or the value of the series that is written so.
     pub fn sum(&self, name: &str) -> f64 {
         self.of(name).map(|sample| sample.value).sum()
     }

@@ -32,6 +32,7 @@ pub fn run(words: &[String]) -> ExitCode {
         "churn-then-calls" => processes::churn_then_calls(arguments),
         "crowd" => processes::crowd(arguments),
         "in-turn" => processes::in_turn(arguments),
+        "in-cgroup" => processes::in_cgroup(arguments),
         "family" => processes::family(arguments),
         "compat-open" => calls::compat_open(),
         "opens" => files::opens(),

@@ -1,9 +1,20 @@
 //! The exporter, as those see it who scrape it.
 
+mod contrib;
+mod life;
 mod prometheus;
+mod requests;
 
 use crate::harness::Test;
 
 pub fn tests() -> Vec<Test> {
-    prometheus::tests()
+    [
+        prometheus::tests(),
+        life::tests(),
+        requests::tests(),
+        contrib::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
