@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::super::test;
 use crate::{
     exporter::{Exporter, Folder},
-    harness::{Need, Test, tracer},
+    harness::{Need, Test, scratch_disk, tracer, workload},
     prometheus::promtool,
 };
 
@@ -25,7 +25,7 @@ pub fn tests() -> Vec<Test> {
     vec![
         test(
             "export::dashboard_and_rules_ask_for_what_is_there",
-            &[],
+            &[Need::ScratchDisk],
             names,
         ),
         test(
@@ -69,6 +69,10 @@ fn told(scrape: &str) -> BTreeSet<String> {
 fn names() {
     let folder = Folder::new();
     let exporter = Exporter::with_config(&folder.write("export.toml", CONFIG));
+    // A disk has a histogram from its first request on.
+    let disk = scratch_disk().expect("a disk");
+    let mut writes = workload(&["write-direct", disk.to_str().expect("UTF-8"), "4096", "10"]);
+    assert!(writes.status().expect("start").success());
     let told = told(exporter.get("/metrics").text());
     let texts = [DASHBOARD, RECORDING, ALERTS, RULE_TESTS];
     let asked = words(r"\b((?:tracer|process)_[a-z0-9_]+)\b", &texts);

@@ -2,6 +2,7 @@
 
 mod contrib;
 mod life;
+mod page;
 mod prometheus;
 mod requests;
 
@@ -11,6 +12,7 @@ pub fn tests() -> Vec<Test> {
     [
         prometheus::tests(),
         life::tests(),
+        page::tests(),
         requests::tests(),
         contrib::tests(),
     ]
