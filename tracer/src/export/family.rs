@@ -110,6 +110,19 @@ pub enum Sample {
 }
 
 impl Family {
+    /// The names of its samples, and its own.
+    pub fn sample_names(&self) -> Vec<String> {
+        let suffixes: &[&str] = match self.kind {
+            Kind::Counter => &["", "_total"],
+            Kind::Info => &["", "_info"],
+            Kind::Gauge => &[""],
+            Kind::Summary => &["", "_sum", "_count"],
+            Kind::Histogram => &["", "_sum", "_count", "_bucket"],
+        };
+        let name = |suffix: &&str| format!("{}{suffix}", self.name);
+        suffixes.iter().map(name).collect()
+    }
+
     /// How many lines of text, or samples, it is: what Prometheus keeps as series.
     pub fn samples(&self) -> usize {
         let each = match self.kind {

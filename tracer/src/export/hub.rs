@@ -31,7 +31,7 @@ pub type Requests = mpsc::Sender<Reply>;
 pub struct Hub {
     handles: Vec<Handle>,
     own: Own,
-    warned: BTreeSet<Arc<str>>,
+    warned: BTreeSet<String>,
 }
 
 impl Hub {
@@ -61,12 +61,12 @@ impl Hub {
             }
         }
         let mut families = self.own.families(&sources);
-        let mut seen = families.iter().map(|family| family.name.clone()).collect();
+        let mut seen = families.iter().flat_map(Family::sample_names).collect();
         let mut owned = Vec::new();
         for source in &mut sources {
             let start = families.len();
             let found = std::mem::take(&mut source.families).into_iter();
-            families.extend(found.filter(|family| self.is_first(family, &mut seen)));
+            families.extend(found.filter(|family| self.is_first(&source.name, family, &mut seen)));
             owned.push(start..families.len());
         }
         self.own.collected(begun.elapsed());
@@ -77,15 +77,44 @@ impl Hub {
         }
     }
 
-    /// Prometheus refuses a whole scrape where a family comes twice: the first stays.
-    fn is_first(&mut self, family: &Family, seen: &mut BTreeSet<Arc<str>>) -> bool {
-        let is_first = seen.insert(family.name.clone());
-        if !is_first && self.warned.insert(family.name.clone()) {
+    /// Prometheus refuses a whole scrape where a name comes twice: the first stays.
+    fn is_first(&mut self, source: &str, family: &Family, seen: &mut BTreeSet<String>) -> bool {
+        let names = family.sample_names();
+        let taken = names.iter().find(|name| seen.contains(*name));
+        let Some(taken) = taken else {
+            seen.extend(names);
+            return true;
+        };
+        if self.warned.insert(format!("{source} {}", family.name)) {
             log::error!(
-                "two sources have a metric {}: only one is told",
+                "{} of {source} is not told, as there is another {taken}: give one of them another name or prefix",
                 family.name
             );
         }
-        is_first
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::{
+        family::{Kind, single},
+        own::Served,
+    };
+
+    #[test]
+    fn no_name_comes_twice() {
+        let mut hub = Hub::new(Vec::new(), Own::new(Arc::new(Served::default())));
+        let mut seen = BTreeSet::new();
+        let mut is_first = |name: &str, kind| {
+            let family = single(name, "", "", kind, &[], Vec::new());
+            hub.is_first("s", &family, &mut seen)
+        };
+        assert!(is_first("reads", Kind::Histogram));
+        assert!(!is_first("reads", Kind::Counter));
+        assert!(!is_first("reads_count", Kind::Gauge));
+        assert!(is_first("reads_bytes", Kind::Counter));
+        assert!(!is_first("reads_bytes_total", Kind::Gauge));
     }
 }

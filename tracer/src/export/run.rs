@@ -186,7 +186,8 @@ impl Exporter {
         status
     }
 
-    /// Reads the configuration again. What is the same in it runs on; where it is wrong, all does.
+    /// Reads the configuration again. What is the same in it runs on, unless it could not be started: that is tried
+    /// again. Where the configuration is wrong, all runs on.
     fn reload(&mut self) {
         let Some(path) = &self.path else {
             log::warn!("there is no configuration file to read again");
@@ -223,7 +224,14 @@ impl Exporter {
         }
         let web = read_web(&config)?;
         let old = &self.config.sources;
-        let is_kept = |source: &&Source| old.contains(source);
+        let handles = self.hub.handles();
+        let has_started = |source: &Source| {
+            let mut own = handles
+                .iter()
+                .filter(|handle| *handle.name == *source.name());
+            own.any(|handle| handle.has_started)
+        };
+        let is_kept = |source: &&Source| old.contains(source) && has_started(source);
         let (kept, new): (Vec<&Source>, Vec<&Source>) = config.sources.iter().partition(is_kept);
         let new: Vec<Source> = new.into_iter().cloned().collect();
         let (handles, _) = start_all(&new)?;

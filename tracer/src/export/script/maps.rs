@@ -7,21 +7,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracer_script::{
-    program::{Image, Map},
-    types::Aggregate,
-};
+use tracer_script::program::{Image, Map};
 
 use super::{
+    column,
     hint::{Hint, Hints, Kind as HintedKind},
-    unit::Unit,
 };
 use crate::{
     export::{
-        buckets::{Bounds, Slot, Slots},
-        family::Kind,
-        group::{Cell, Column, Group, Owner, Row},
-        name::{clean, family_name, label_name, sentence},
+        buckets::{Slot, Slots},
+        group::{Cell, Group, Owner, Row},
+        name::clean,
         rows::Options,
     },
     script::{
@@ -165,8 +161,8 @@ impl Exported {
             (Shape::Growing, Some(HintedKind::Gauge)) => Shape::Level,
             (shape, _) => shape,
         };
-        let labels = label_names(image, map, hint)?;
-        let column = column(map, shape, hint, options);
+        let labels = column::label_names(image, map, hint)?;
+        let column = column::column(map, shape, hint, options);
         Ok(Self {
             shape,
             pid: labels.iter().position(|label| &**label == "pid"),
@@ -264,256 +260,5 @@ fn growth(shape: Shape, found: &Measure<'_>, before: (i128, u64)) -> Option<Cell
     }
 }
 
-fn label_names(image: &Image, map: &Map, hint: &Hint) -> Result<Vec<Box<str>>, String> {
-    let parts = Keys::parts(map);
-    if let Some(labels) = &hint.labels {
-        return match labels.len() == parts {
-            true => Ok(labels
-                .iter()
-                .map(|label| label_name(label).into())
-                .collect()),
-            false => Err(format!(
-                "{} has keys of {parts} parts, and {} labels in its hint",
-                map.name,
-                labels.len()
-            )),
-        };
-    }
-    let known = image
-        .key_names
-        .iter()
-        .find(|(name, names)| *name == map.name && names.len() == parts);
-    Ok(match known {
-        Some((_, names)) => names.iter().map(|name| label_name(name).into()).collect(),
-        None => (1..=parts)
-            .map(|part| format!("key{part}").into())
-            .collect(),
-    })
-}
-
-fn column(map: &Map, shape: Shape, hint: &Hint, options: &Options) -> Column {
-    let own_name = map.name.trim_start_matches('@');
-    let hinted = hint.unit.as_deref().and_then(Unit::by_name);
-    // What is counted has no unit, whatever its name ends in.
-    let counts = matches!(
-        map.value,
-        tracer_script::types::Type::Aggregate(Aggregate::Count)
-    );
-    let (stem, told) = match counts {
-        true => (own_name, None),
-        false => Unit::of_name(own_name),
-    };
-    let unit = hinted.or(told).unwrap_or(Unit::NONE);
-    let stem = match (stem, unit.base.name) {
-        ("", "seconds") => "duration",
-        ("", "") => "values",
-        (stem, _) => stem,
-    };
-    let name = hint.name.as_deref().unwrap_or(stem);
-    let help = hint
-        .help
-        .clone()
-        .unwrap_or_else(|| format!("Map {} of the script", map.name));
-    Column {
-        name: family_name(&[&options.prefix, name], unit.base.name).into(),
-        help: sentence(&help).into(),
-        unit: unit.base.name.into(),
-        kind: match shape {
-            Shape::Growing => Kind::Counter,
-            Shape::Level | Shape::Least | Shape::Greatest => Kind::Gauge,
-            Shape::Summary => Kind::Summary,
-            Shape::Histogram(_) => Kind::Histogram,
-        },
-        scale: unit.base.scale,
-        bounds: bounds(shape, unit, options),
-    }
-}
-
-/// Bounds that are the upper ends of the script's own buckets.
-fn bounds(shape: Shape, unit: Unit, options: &Options) -> Bounds {
-    match shape {
-        Shape::Histogram(Aggregate::Hist(bits)) => {
-            let per_octave = options.buckets_per_octave.min(1 << bits);
-            Bounds::exponential(per_octave, unit.powers.0, unit.powers.1)
-        }
-        Shape::Histogram(Aggregate::LHist { min, max, step }) => Bounds::linear(min, max, step),
-        _ => Bounds::default(),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::export::{config::Series, family::Sample};
-    use tracer_script::{
-        program::{MapKind, MapRole},
-        types::Type,
-    };
-
-    const INT: Type = Type::Int {
-        size: 8,
-        signed: true,
-    };
-
-    fn exported(name: &str, key: Type, value: Type, hint: Hint) -> Result<Exported, String> {
-        let map = Map {
-            name: name.to_owned(),
-            role: MapRole::Script,
-            kind: MapKind::PercpuHash,
-            key,
-            value,
-            key_size: 8,
-            value_size: 8,
-            entries: 10,
-            bucket_in_key: false,
-            presence: false,
-        };
-        let image = Image {
-            key_names: vec![("@k".to_owned(), vec!["pid".to_owned()])],
-            ..Image::default()
-        };
-        let shape = Shape::of(&map).expect("numbers");
-        let options = Series::default().options("p".to_owned());
-        Exported::new(&image, &map, shape, &hint, &options)
-    }
-
-    fn of(kind: Aggregate) -> Exported {
-        exported("@k", INT, Type::Aggregate(kind), Hint::default()).expect("it fits")
-    }
-
-    /// Has it look at entries: key, bucket, sum and count.
-    fn look(exported: &mut Exported, entries: &[(u8, u32, i128, u64)], now: Instant) {
-        let keys: Vec<[u8; 1]> = entries.iter().map(|entry| [entry.0]).collect();
-        let measures = entries
-            .iter()
-            .zip(&keys)
-            .map(|(&(_, bucket, sum, count), key)| Measure {
-                key,
-                bucket,
-                sum,
-                count,
-            });
-        exported.absorb(measures, &mut |key| vec![key[0].to_string().into()], now);
-    }
-
-    /// What all series come to: labels, count, and sum.
-    fn found(exported: &Exported) -> Vec<(String, u64, i128)> {
-        let families = exported.group.families();
-        let one = |series: &crate::export::family::Series| {
-            let (count, sum) = match &series.sample {
-                Sample::Number(number) => (0, *number),
-                Sample::Histogram { slots, sum } => (slots.count(), *sum),
-                Sample::Summary { count, sum } => (*count, *sum),
-                Sample::Float(_) => panic!("no map has one"),
-            };
-            (series.labels[0].to_string(), count, sum)
-        };
-        families[0].series.iter().map(one).collect()
-    }
-
-    fn expected(found: &[(&str, u64, i128)]) -> Vec<(String, u64, i128)> {
-        found
-            .iter()
-            .map(|&(label, count, sum)| (label.to_owned(), count, sum))
-            .collect()
-    }
-
-    #[test]
-    fn what_a_script_takes_away_is_kept() {
-        let (mut counts, now) = (of(Aggregate::Count), Instant::now());
-        look(&mut counts, &[(1, 0, 5, 0), (2, 0, 7, 0)], now);
-        look(&mut counts, &[(1, 0, 6, 0), (2, 0, 7, 0)], now);
-        assert_eq!(found(&counts), expected(&[("1", 0, 6), ("2", 0, 7)]));
-        // Emptied and counted up anew, deleted, and deleted and counted up beyond what it was.
-        look(&mut counts, &[(1, 0, 2, 0)], now);
-        look(&mut counts, &[(1, 0, 2, 0), (2, 0, 9, 0)], now);
-        assert_eq!(found(&counts), expected(&[("1", 0, 8), ("2", 0, 16)]));
-    }
-
-    #[test]
-    fn buckets_add_up_whether_they_grow_or_not() {
-        let (mut hist, now) = (of(Aggregate::Hist(0)), Instant::now());
-        look(
-            &mut hist,
-            &[(1, 1, 0, 0), (1, 3, 5, 2), (1, 4, 0, 0), (1, 5, 9, 1)],
-            now,
-        );
-        look(
-            &mut hist,
-            &[(1, 1, 0, 0), (1, 3, 8, 3), (1, 5, 9, 1), (1, 6, 0, 0)],
-            now,
-        );
-        assert_eq!(found(&hist), expected(&[("1", 4, 17)]));
-        let mut stats = of(Aggregate::Stats(true));
-        look(&mut stats, &[(1, 0, -5, 2)], now);
-        look(&mut stats, &[(1, 0, -9, 3)], now);
-        assert_eq!(found(&stats), expected(&[("1", 3, -9)]));
-    }
-
-    #[test]
-    fn levels_are_as_they_are() {
-        let (mut level, now) = (of(Aggregate::Max(true)), Instant::now());
-        look(&mut level, &[(1, 0, 9, 0), (2, 0, 4, 0)], now);
-        look(&mut level, &[(1, 0, 3, 0)], now);
-        assert_eq!(found(&level), expected(&[("1", 0, 3)]));
-    }
-
-    #[test]
-    fn series_of_processes_end_though_their_keys_stay() {
-        let (mut counts, start) = (of(Aggregate::Count), Instant::now());
-        look(&mut counts, &[(1, 0, 5, 0), (2, 0, 7, 0)], start);
-        let later = start + Duration::from_secs(400);
-        look(&mut counts, &[(1, 0, 5, 0), (2, 0, 7, 0)], later);
-        let keep = Duration::from_secs(300);
-        counts
-            .group
-            .expire(later, keep, &mut |owner| *owner == Owner::Process(2));
-        look(&mut counts, &[(1, 0, 5, 0), (2, 0, 7, 0)], later);
-        assert_eq!(found(&counts), expected(&[("2", 0, 7), ("other", 0, 5)]));
-    }
-
-    #[test]
-    fn names_and_units_come_from_the_script_or_its_hints() {
-        let column = |name: &str, kind, hint: Hint| {
-            let made = exported(name, INT, Type::Aggregate(kind), hint).expect("it fits");
-            let column = &made.group.columns()[0];
-            (column.name.to_string(), column.kind, column.scale.exponent)
-        };
-        let hist = Aggregate::Hist(2);
-        assert_eq!(
-            column("@k", Aggregate::Count, Hint::default()),
-            ("p_k".to_owned(), Kind::Counter, 0)
-        );
-        assert_eq!(
-            column("@read_us", hist, Hint::default()),
-            ("p_read_seconds".to_owned(), Kind::Histogram, -6)
-        );
-        assert_eq!(
-            column("@ns", hist, Hint::default()),
-            ("p_duration_seconds".to_owned(), Kind::Histogram, -9)
-        );
-        assert_eq!(
-            column("@", Aggregate::Sum(true), Hint::default()),
-            ("p_values".to_owned(), Kind::Gauge, 0)
-        );
-        let hint = Hint {
-            name: Some("x".to_owned()),
-            unit: Some("ms".to_owned()),
-            kind: Some(HintedKind::Counter),
-            ..Hint::default()
-        };
-        assert_eq!(
-            column("@k", Aggregate::Sum(true), hint),
-            ("p_x_seconds".to_owned(), Kind::Counter, -3)
-        );
-        let labels = Hint {
-            labels: Some(vec!["a".to_owned(), "b".to_owned()]),
-            ..Hint::default()
-        };
-        let wrong = exported("@k", INT, Type::Aggregate(Aggregate::Count), labels).err();
-        assert_eq!(
-            wrong.as_deref(),
-            Some("@k has keys of 1 parts, and 2 labels in its hint")
-        );
-    }
-}
+mod tests;

@@ -98,6 +98,8 @@ pub struct Size {
 pub struct Handle {
     /// The source's name.
     pub name: Rc<str>,
+    /// It was loaded and attached.
+    pub has_started: bool,
     requests: mpsc::Sender<Reply>,
 }
 
@@ -111,8 +113,12 @@ impl Handle {
     /// A handle, and where its requests come.
     pub fn new(name: &str) -> (Self, Requests) {
         let (requests, receiver) = mpsc::channel(1);
-        let name = name.into();
-        (Self { name, requests }, receiver)
+        let handle = Self {
+            name: name.into(),
+            has_started: false,
+            requests,
+        };
+        (handle, receiver)
     }
 
     /// What the source has; [`None`] where it has ended.

@@ -53,7 +53,7 @@ pub type Ended = oneshot::Receiver<Result<u8, Failure>>;
 /// Compiles, loads and attaches a script and has it run on this thread. One that fails is there, too: it says that it
 /// is down.
 pub fn start(wanted: Wanted, kernel: &Kernel) -> anyhow::Result<(Handle, Ended)> {
-    let (handle, requests) = Handle::new(&wanted.name);
+    let (mut handle, requests) = Handle::new(&wanted.name);
     let (end, ended) = oneshot::channel();
     let alive = Alive::new(&Cgroups::open()?);
     let shared = Rc::new(RefCell::new(Shared::new(alive, &wanted.common)));
@@ -71,6 +71,7 @@ pub fn start(wanted: Wanted, kernel: &Kernel) -> anyhow::Result<(Handle, Ended)>
             shared.borrow_mut().maps = Some(loaded.maps);
             let mut started = loaded.started;
             source.visits = Some(admit(&mut started, shared.clone()));
+            handle.has_started = true;
             tokio::task::spawn_local(async move {
                 let result = started.until_the_end().await;
                 shared.borrow_mut().ended(&wanted.name, &result);

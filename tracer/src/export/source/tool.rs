@@ -64,8 +64,9 @@ struct Source {
 
 /// Loads and attaches a tool and has it run on this thread. One that fails is there, too: it says that it is down.
 pub fn start(wanted: Wanted, kernel: &Kernel) -> anyhow::Result<Handle> {
-    let (handle, requests) = Handle::new(&wanted.name);
+    let (mut handle, requests) = Handle::new(&wanted.name);
     let source = Source::new(wanted, kernel)?;
+    handle.has_started = source.working.is_some();
     tokio::task::spawn_local(source.serve(requests));
     Ok(handle)
 }
