@@ -35,7 +35,7 @@ use tracer_script::{
 };
 
 /// One entry of a map as read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawEntry {
     /// The key's bytes; a histogram's bucket number (`u64`) behind them where the map is `bucket_in_key`. For a
     /// histogram without a key it is the index of the array (`u32`), which is the bucket's number.
@@ -45,6 +45,24 @@ pub struct RawEntry {
 }
 
 impl RawEntry {
+    /// Becomes another entry of the same map; what is allocated is used again.
+    pub fn take<'e>(&mut self, key: &[u8], values: impl Iterator<Item = &'e [u8]>) {
+        self.key.clear();
+        self.key.extend(key);
+        let mut count = 0;
+        for value in values {
+            match self.values.get_mut(count) {
+                Some(own) => {
+                    own.clear();
+                    own.extend(value);
+                }
+                None => self.values.push(value.to_vec()),
+            }
+            count += 1;
+        }
+        self.values.truncate(count);
+    }
+
     /// What `print` shows of a map without keys that has not been set: zero, or the empty string. [`None`] where
     /// that means nothing.
     pub fn unset(map: &Map) -> Option<Self> {
