@@ -340,6 +340,7 @@ impl Passes<'_> {
             structs: shared.structs,
             enums,
             key_names: key_names(self.script),
+            deleted_maps: plan::deleted_maps(self.script).into_iter().collect(),
             stack_frames: frames,
         }
     }

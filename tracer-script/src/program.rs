@@ -41,6 +41,8 @@ pub struct Image {
     pub enums: Vec<Enumeration>,
     /// Maps with keys, with what each part of their keys may be called, as it is written: `comm`, `fd`.
     pub key_names: Vec<(String, Vec<String>)>,
+    /// Maps that the script deletes entries of.
+    pub deleted_maps: Vec<String>,
     /// The most frames of any stack; 0 where the script takes none.
     pub stack_frames: u32,
 }

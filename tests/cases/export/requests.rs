@@ -149,6 +149,7 @@ fn malformed() {
 fn crowd() {
     const SLOW: usize = 300;
     const SCRAPERS: usize = 1000;
+    raise_open_files();
     let exporter = Exporter::start(&["syscount", "--comm", "e2e-crowd"], "--export");
     let slow: Vec<TcpStream> = (0..SLOW)
         .map(|index| {
@@ -189,6 +190,18 @@ fn crowd() {
     assert!(calls.wait().expect("wait").success());
     exporter.wait_sum("tracer_syscount_calls_total{syscall=\"getppid\"}", 200_000);
     drop(slow);
+}
+
+/// As many files as the hard limit lets this process have.
+fn raise_open_files() {
+    // SAFETY: both calls are given a whole rlimit.
+    let result = unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_NOFILE, &limit)
+    };
+    assert_eq!(result, 0, "cannot raise RLIMIT_NOFILE");
 }
 
 /// alice's password is `secret`.
