@@ -34,6 +34,7 @@ pub struct Described {
     long: u64,
     inner: Inner,
     text: *const u8,
+    grid: [[u16; 3]; 2],
 }
 
 #[repr(C)]
@@ -55,6 +56,12 @@ enum Kind {
 extern "C" fn e2e_described(letter: i8, part: f64, what: &Described, count: u16) -> u64 {
     let numbers = i64::from(what.number) + i64::from(letter) + i64::from(count);
     black_box(numbers.unsigned_abs() + part as u64)
+}
+
+/// It has no code of its own.
+#[inline(always)]
+fn e2e_inlined(value: u64) -> u64 {
+    black_box(value ^ 5)
 }
 
 /// Known by its path only.
@@ -83,10 +90,11 @@ pub fn described(arguments: &[&str]) {
             kind: Kind::Large,
         },
         text: text.as_ptr(),
+        grid: [[1, 2, 3], [4, 5, 6]],
     });
     for value in 0..number(arguments, 0) {
         black_box(e2e_described(-1, 0.5, &what, 65535));
-        black_box(named(value));
+        black_box(named(e2e_inlined(value) ^ 5));
         black_box(lined(value));
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     emit,
     facts::{Facts, Files, Struct},
     ir::Function,
+    key_names::key_names,
     limits,
     lower::{self, Given, Shared},
     macros,
@@ -314,6 +315,7 @@ impl Passes<'_> {
             attached: self.plan.probe_names.len(),
             structs: shared.structs,
             enums,
+            key_names: key_names(self.script),
             stack_frames: frames,
         }
     }

@@ -36,6 +36,8 @@ pub struct Struct {
 pub struct Signature {
     /// Parameters with their names.
     pub params: Vec<(Rc<str>, Type)>,
+    /// Parameters that cannot be read by their names, with the reason: `it is a number with a fraction`.
+    pub unreadable: Vec<(Rc<str>, String)>,
     /// What it returns.
     pub returns: Type,
 }

@@ -17,6 +17,7 @@ pub mod fixed;
 pub mod format;
 mod headers;
 pub mod ir;
+mod key_names;
 mod lexer;
 mod limits;
 mod literal;

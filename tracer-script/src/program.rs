@@ -39,6 +39,8 @@ pub struct Image {
     pub structs: Vec<Rc<Struct>>,
     /// Enumerations that values of the script are of, for printing.
     pub enums: Vec<Enumeration>,
+    /// Maps with keys, with what each part of their keys may be called, as it is written: `comm`, `fd`.
+    pub key_names: Vec<(String, Vec<String>)>,
     /// The most frames of any stack; 0 where the script takes none.
     pub stack_frames: u32,
 }

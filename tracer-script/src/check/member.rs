@@ -111,6 +111,10 @@ impl Checker<'_> {
                 match signature.params.iter().find(|(known, _)| **known == *name) {
                     Some((_, kind)) => kind.clone(),
                     None => {
+                        let mut unreadable = signature.unreadable.iter();
+                        if let Some((_, why)) = unreadable.find(|(known, _)| **known == *name) {
+                            return self.error(span, format!("{name} cannot be read: {why}"));
+                        }
                         let known: Vec<&str> = signature
                             .params
                             .iter()

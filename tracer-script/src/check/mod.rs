@@ -119,7 +119,7 @@ pub struct Analysis {
 }
 
 /// What the script is given from outside.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
     /// `$1`…
     pub positional: Vec<String>,

@@ -1,6 +1,6 @@
 //! `tracer run`: scripts in the language of bpftrace.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory as _, ValueEnum, error::ErrorKind};
 use tracer_script::compile::Stage;
@@ -111,6 +111,12 @@ pub struct Options {
     #[arg(long, value_name = "STAGE", value_enum)]
     dump: Option<Shown>,
 
+    /// Serve the script's maps as metrics for Prometheus, too: ADDRESS:PORT, or a port of the loopback
+    /// address
+    #[arg(long, value_name = "ADDRESS", value_parser = parse::listen_address,
+          conflicts_with_all = ["format", "dump", "dry_run"])]
+    export: Option<SocketAddr>,
+
     /// Look for headers here, too; those of the kernel are not needed, as types come from the running one
     #[arg(short = 'I', value_name = "FOLDER")]
     include_folder: Vec<PathBuf>,
@@ -138,8 +144,12 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
     if options.execute.is_none() && options.words.is_empty() {
         wrong_usage("there is no script: give a FILE, - for standard input, or -e PROGRAM");
     }
-    let format = options.format;
-    let options = engine_options(options)?;
+    let (format, export) = (options.format, options.export);
+    let mut options = engine_options(options)?;
+    if let Some(listen) = export {
+        options.is_hosted = true;
+        return super::export::run_script(options, listen);
+    }
     match script::launch(&options, format) {
         Ok(status) => Ok(status),
         Err(failure) => {
@@ -176,6 +186,7 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
         no_warnings,
         dry_run,
         dump,
+        export: _,
         include_folder,
         include,
         verbose,
@@ -213,6 +224,7 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
         no_warnings,
         dry_run,
         dump: dump.map(Stage::from),
+        is_hosted: false,
         notify: script::notify(),
     })
 }

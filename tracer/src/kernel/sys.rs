@@ -19,7 +19,7 @@ use std::{
 
 use aya_obj::generated::{
     BPF_F_KPROBE_MULTI_RETURN, BPF_F_UPROBE_MULTI_RETURN, bpf_attach_type, bpf_attr, bpf_btf_info,
-    bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type, perf_event_attr,
+    bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type, bpf_stats_type, perf_event_attr,
 };
 
 use aya::maps::{MapData, RingBuf};
@@ -718,6 +718,14 @@ pub fn raise_open_files() -> Result<()> {
         return Err(failed("setrlimit(RLIMIT_NOFILE)"));
     }
     Ok(())
+}
+
+/// Has the kernel count how often programs run and how long that takes, until this is closed: `BPF_ENABLE_STATS`,
+/// Linux 5.8; takes CAP_SYS_ADMIN.
+pub fn enable_stats() -> Result<OwnedFd> {
+    let mut attr = zeroed_attr();
+    attr.enable_stats.type_ = bpf_stats_type::BPF_STATS_RUN_TIME as u32;
+    bpf_fd(bpf_cmd::BPF_ENABLE_STATS, "BPF_ENABLE_STATS", &mut attr)
 }
 
 /// A descriptor that becomes readable when the process ends: `man 2 pidfd_open`. A thread other than a

@@ -2,6 +2,7 @@
 
 pub mod facts;
 pub mod files;
+pub mod machine;
 pub mod output;
 pub mod run;
 pub mod session;

@@ -3,7 +3,11 @@
 use anyhow::Context as _;
 use gimli::{AttributeValue, DebuggingInformationEntry, Unit};
 
-use super::{Dwarf, Entry, Slice, types::string_of};
+use super::{
+    Dwarf, Entry, Slice,
+    location::{AtEntry, at_entry},
+    types::string_of,
+};
 
 /// A function of the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub struct Parameter {
     pub name: String,
     /// Its type.
     pub kind: Option<Entry>,
+    /// Where it is when the function begins.
+    pub at_entry: AtEntry,
 }
 
 type Die<'a> = DebuggingInformationEntry<Slice<'a>>;
@@ -39,7 +45,7 @@ impl Dwarf {
                     && begins_at(&dwarf, &unit, entry, address)?
                 {
                     let entry = entry.clone();
-                    return described(&dwarf, &unit, &entry).map(Some);
+                    return described(&dwarf, &unit, &entry, address).map(Some);
                 }
             }
             Ok(None)
@@ -54,7 +60,11 @@ fn described<'a>(
     dwarf: &gimli::Dwarf<Slice<'a>>,
     unit: &Unit<Slice<'a>>,
     entry: &Die<'a>,
+    address: u64,
 ) -> gimli::Result<Function> {
+    // A copy for some callers may be called otherwise than all others are.
+    let alone = entry.has_attr(gimli::DW_AT_abstract_origin)
+        || attribute(unit, entry, gimli::DW_AT_external)?.is_none();
     let returns = match attribute(unit, entry, gimli::DW_AT_type)? {
         Some(value) => reference(unit, &value),
         None => None,
@@ -73,7 +83,12 @@ fn described<'a>(
         };
         let kind = attribute(unit, child, gimli::DW_AT_type)?;
         let kind = kind.and_then(|value| reference(unit, &value));
-        parameters.push(Parameter { name, kind });
+        let at_entry = at_entry(dwarf, unit, child, address, alone)?;
+        parameters.push(Parameter {
+            name,
+            kind,
+            at_entry,
+        });
     }
     Ok(Function {
         parameters,

@@ -6,6 +6,8 @@
 
 mod function;
 mod lines;
+mod location;
+mod names;
 mod types;
 
 use std::{
@@ -18,10 +20,11 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use gimli::{EndianSlice, RunTimeEndian, SectionId, Unit};
-use object::{CompressionFormat, Object as _};
+use object::{Architecture, CompressionFormat, Object as _};
 
 pub use function::{Function, Parameter};
 pub use lines::LinePlace;
+pub use location::AtEntry;
 pub use types::{Kind, Member, Structure};
 
 type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
@@ -33,6 +36,7 @@ const BUILDS: &str = "/usr/lib/debug/.build-id";
 pub struct Dwarf {
     sections: HashMap<&'static str, Vec<u8>>,
     endian: RunTimeEndian,
+    machine: Architecture,
     path: PathBuf,
 }
 
@@ -40,13 +44,15 @@ pub struct Dwarf {
 pub type Entry = usize;
 
 /// The sections that are read.
-const SECTIONS: [SectionId; 11] = [
+const SECTIONS: [SectionId; 13] = [
     SectionId::DebugAbbrev,
     SectionId::DebugAddr,
     SectionId::DebugAranges,
     SectionId::DebugInfo,
     SectionId::DebugLine,
     SectionId::DebugLineStr,
+    SectionId::DebugLoc,
+    SectionId::DebugLocLists,
     SectionId::DebugRanges,
     SectionId::DebugRngLists,
     SectionId::DebugStr,
@@ -88,8 +94,22 @@ impl Dwarf {
         Ok(has_some.then(|| Self {
             sections,
             endian,
+            machine: file.architecture(),
             path: path.to_owned(),
         }))
+    }
+
+    /// Which argument of a function a register holds, by DWARF's number: 0 for the first; [`None`] for a register that
+    /// holds none by the convention for calls.
+    ///
+    /// Source: System V ABI for x86-64, table 3.36; DWARF for the Arm 64-bit architecture, section 4.1.
+    pub fn argument_in(&self, register: u16) -> Option<usize> {
+        const X86_64: [u16; 6] = [5, 4, 1, 2, 8, 9];
+        match self.machine {
+            Architecture::X86_64 => X86_64.iter().position(|&known| known == register),
+            Architecture::Aarch64 => (register < 8).then_some(register.into()),
+            _ => None,
+        }
     }
 
     fn read(&self) -> anyhow::Result<gimli::Dwarf<Slice<'_>>> {

@@ -35,8 +35,8 @@ pub enum Kind {
     Array {
         /// Type of an element.
         element: Option<Entry>,
-        /// How many; 0 where that is not told.
-        count: u64,
+        /// How many in each dimension; 0 where that is not told.
+        counts: Vec<u64>,
     },
     /// A structure, a class or a union.
     Struct {
@@ -195,45 +195,10 @@ impl Dwarf {
             let mut tree = unit.entries_tree(Some(die.offset()))?;
             let mut children = tree.root()?.children();
             while let Some(child) = children.next()? {
-                let child = child.entry();
-                let value = child.attr_value(gimli::DW_AT_const_value);
-                let value = value.and_then(|value| {
-                    let unsigned = value.udata_value().map(|value| value as i64);
-                    value.sdata_value().or(unsigned)
-                });
-                if let (Some(name), Some(value)) = (name_of(dwarf, unit, child)?, value) {
-                    found.push((name, value));
-                }
+                found.extend(enumerator(dwarf, unit, child.entry())?);
             }
             Ok(found)
         })
-    }
-
-    /// The definition of a structure (or class), a union or an enumeration by its name: the first that there is.
-    pub fn find_type(&self, keyword: &str, name: &str) -> anyhow::Result<Option<Entry>> {
-        let wanted: &[gimli::DwTag] = match keyword {
-            "union" => &[gimli::DW_TAG_union_type],
-            "enum" => &[gimli::DW_TAG_enumeration_type],
-            _ => &[gimli::DW_TAG_structure_type, gimli::DW_TAG_class_type],
-        };
-        let dwarf = self.read()?;
-        let mut found = None;
-        let look = self.find_unit(&dwarf, |unit| {
-            let mut entries = unit.entries();
-            while let Some(die) = entries.next_dfs()? {
-                if wanted.contains(&die.tag())
-                    && !die.has_attr(gimli::DW_AT_declaration)
-                    && name_of(&dwarf, unit, die)?.as_deref() == Some(name)
-                {
-                    let offset = die.offset().to_debug_info_offset(&unit.header);
-                    found = offset.map(|offset| offset.0);
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        });
-        look.with_context(|| self.damaged())?;
-        Ok(found)
     }
 
     /// Looks at an entry.
@@ -264,6 +229,20 @@ impl Dwarf {
             .with_context(|| self.damaged())?
             .with_context(|| self.damaged())
     }
+}
+
+/// The name and the value of an enumerator.
+pub(super) fn enumerator<'a>(
+    dwarf: &gimli::Dwarf<Slice<'a>>,
+    unit: &Unit<Slice<'a>>,
+    die: &Die<'a>,
+) -> gimli::Result<Option<(String, i64)>> {
+    let value = die.attr_value(gimli::DW_AT_const_value);
+    let value = value.and_then(|value| {
+        let unsigned = value.udata_value().map(|value| value as i64);
+        value.sdata_value().or(unsigned)
+    });
+    Ok(name_of(dwarf, unit, die)?.zip(value))
 }
 
 /// What an entry says of a type.
@@ -334,7 +313,7 @@ fn shape<'a>(
         | gimli::DW_TAG_ptr_to_member_type => Kind::Pointer(target(unit, die)),
         gimli::DW_TAG_array_type => Kind::Array {
             element: target(unit, die),
-            count: count(unit, die)?,
+            counts: counts(unit, die)?,
         },
         gimli::DW_TAG_structure_type | gimli::DW_TAG_class_type | gimli::DW_TAG_union_type => {
             Kind::Struct {
@@ -392,9 +371,9 @@ fn target(unit: &Unit<Slice<'_>>, die: &Die<'_>) -> Option<Entry> {
     reference(unit, &die.attr_value(gimli::DW_AT_type)?)
 }
 
-/// Elements of an array, of all its dimensions together.
-fn count(unit: &Unit<Slice<'_>>, die: &Die<'_>) -> gimli::Result<u64> {
-    let mut total = None;
+/// Elements of an array, in each of its dimensions.
+fn counts(unit: &Unit<Slice<'_>>, die: &Die<'_>) -> gimli::Result<Vec<u64>> {
+    let mut counts = Vec::new();
     let mut tree = unit.entries_tree(Some(die.offset()))?;
     let mut children = tree.root()?.children();
     while let Some(child) = children.next()? {
@@ -404,10 +383,9 @@ fn count(unit: &Unit<Slice<'_>>, die: &Die<'_>) -> gimli::Result<u64> {
             continue;
         }
         let last = number(gimli::DW_AT_upper_bound).map(|last| last.wrapping_add(1));
-        let here = number(gimli::DW_AT_count).or(last).unwrap_or(0);
-        total = Some(total.unwrap_or(1u64).saturating_mul(here));
+        counts.push(number(gimli::DW_AT_count).or(last).unwrap_or(0));
     }
-    Ok(total.unwrap_or(0))
+    Ok(counts)
 }
 
 fn has_negative(unit: &Unit<Slice<'_>>, die: &Die<'_>) -> gimli::Result<bool> {
@@ -426,7 +404,7 @@ fn has_negative(unit: &Unit<Slice<'_>>, die: &Die<'_>) -> gimli::Result<bool> {
 }
 
 /// The name that an entry has itself.
-fn name_of<'a>(
+pub(super) fn name_of<'a>(
     dwarf: &gimli::Dwarf<Slice<'a>>,
     unit: &Unit<Slice<'a>>,
     die: &Die<'a>,

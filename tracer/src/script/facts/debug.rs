@@ -5,7 +5,7 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -16,7 +16,10 @@ use tracer_script::{
 };
 
 use super::Enumeration;
-use crate::kernel::dwarf::{Dwarf, Entry, Function, Kind, Member};
+use crate::kernel::{
+    dwarf::{AtEntry, Dwarf, Entry, Function, Kind, Member},
+    symbols,
+};
 
 /// Types within types are followed so deep, at most: damaged data may go in circles.
 const DEPTH: u32 = 16;
@@ -28,6 +31,8 @@ const IN_REGISTERS_MAX: u64 = 16;
 #[derive(Default)]
 pub struct Binaries {
     read: RefCell<BTreeMap<PathBuf, Option<Rc<Dwarf>>>>,
+    /// The files that probes of the script are in.
+    traced: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl Binaries {
@@ -43,20 +48,36 @@ impl Binaries {
         Ok(found)
     }
 
-    /// The prototype of the function that begins at an address of a file.
-    pub fn signature(&self, path: &Path, address: u64) -> anyhow::Result<Option<Signature>> {
-        let Some(dwarf) = self.get(path)? else {
+    /// Has names of types be looked for in a file, too.
+    pub fn trace(&self, path: &Path) {
+        self.traced.borrow_mut().insert(path.to_owned());
+    }
+
+    /// The function that begins at a place of a file, and the debug information that tells of it; [`None`] where
+    /// nothing does.
+    pub fn function(
+        &self,
+        path: &Path,
+        offset: u64,
+    ) -> anyhow::Result<Option<(Rc<Dwarf>, Function)>> {
+        let (Some(dwarf), Some(address)) =
+            (self.get(path)?, symbols::address_of_offset(path, offset)?)
+        else {
             return Ok(None);
         };
-        let Some(function) = dwarf.function(address)? else {
-            return Ok(None);
-        };
-        Types {
-            dwarf: &dwarf,
-            path,
-        }
-        .signature(&function)
-        .map(Some)
+        let found = dwarf.function(address)?;
+        Ok(found.map(|function| (dwarf, function)))
+    }
+
+    /// The prototype of that function.
+    pub fn signature(&self, path: &Path, offset: u64) -> anyhow::Result<Option<Signature>> {
+        let found = self.function(path, offset)?;
+        found
+            .map(|(dwarf, function)| {
+                let dwarf = &*dwarf;
+                Types { dwarf, path }.signature(&function)
+            })
+            .transpose()
     }
 
     /// A structure or union: by what a type of ours is known by, or by the name that it has in the source of a
@@ -96,16 +117,85 @@ impl Binaries {
         let Some((keyword, name)) = key.split_once(' ') else {
             return Ok(None);
         };
-        let known = self.read.borrow().clone();
-        for (path, dwarf) in &known {
-            if let Some(dwarf) = dwarf
-                && let Some(entry) = dwarf.find_type(keyword, name)?
-            {
-                return look(Types { dwarf, path }, entry);
+        self.find(|types| match types.dwarf.find_type(keyword, name)? {
+            Some(entry) => look(types, entry),
+            None => Ok(None),
+        })
+    }
+
+    /// The type that a typedef of this name stands for.
+    pub fn typedef(&self, name: &str) -> anyhow::Result<Option<Type>> {
+        self.find(|types| match types.dwarf.find_type("typedef", name)? {
+            Some(entry) => types.kind(Some(entry), DEPTH).map(Some),
+            None => Ok(None),
+        })
+    }
+
+    /// An enumerator of this name: its value, and its type.
+    pub fn enumerator(&self, name: &str) -> anyhow::Result<Option<(i64, Type)>> {
+        self.find(|types| match types.dwarf.find_enumerator(name)? {
+            Some((entry, value)) => Ok(Some((value, types.kind(Some(entry), DEPTH)?))),
+            None => Ok(None),
+        })
+    }
+
+    /// Looks in all files that probes of the script are in.
+    fn find<T>(
+        &self,
+        look: impl Fn(Types<'_>) -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<Option<T>> {
+        let traced = self.traced.borrow().clone();
+        for path in &traced {
+            let Some(dwarf) = self.get(path)? else {
+                continue;
+            };
+            let dwarf = &*dwarf;
+            if let Some(found) = look(Types { dwarf, path })? {
+                return Ok(Some(found));
             }
         }
         Ok(None)
     }
+}
+
+/// Why a parameter in some other register is not read.
+const ELSEWHERE: &str = "the compiler hands it over in a register that holds no argument otherwise";
+
+/// How a value is handed to a function.
+enum Passed {
+    /// As one of the arguments that are counted.
+    Whole,
+    /// In so many of the registers for these, not as one value.
+    Parts { registers: usize, why: &'static str },
+}
+
+/// How a value of a type is handed over; the reason where that is nowhere that is read.
+fn passed(kind: &Kind) -> Result<Passed, &'static str> {
+    const STRUCTURE: &str = "it is a structure that is handed over by value";
+    let registers = |bytes: u64| match bytes {
+        ..=IN_REGISTERS_MAX => bytes.div_ceil(8) as usize,
+        _ => 0,
+    };
+    match kind {
+        Kind::Float { .. } => Err("it is a number with a fraction"),
+        Kind::Struct { bytes, .. } => Ok(Passed::Parts {
+            registers: registers(*bytes),
+            why: STRUCTURE,
+        }),
+        Kind::Int { bytes, .. } if *bytes > 8 => Ok(Passed::Parts {
+            registers: registers(*bytes),
+            why: "it is larger than 64 bits",
+        }),
+        _ => Ok(Passed::Whole),
+    }
+}
+
+/// Sets a parameter at its number; those before it that are not known have no names.
+fn set(params: &mut Vec<(Rc<str>, Type)>, place: usize, parameter: (Rc<str>, Type)) {
+    if params.len() <= place {
+        params.resize_with(place + 1, || (Rc::from(""), Type::Void));
+    }
+    params[place] = parameter;
 }
 
 /// What a type is known by: `struct point (0x2f of /bin/app)`.
@@ -135,35 +225,47 @@ impl Types<'_> {
     /// Parameters stand at the numbers of the registers that hold them: what is in none, or cannot be read as a
     /// whole, has no name.
     fn signature(&self, function: &Function) -> anyhow::Result<Signature> {
-        let unnamed = || (Rc::from(""), Type::Void);
-        let mut params = Vec::new();
+        let mut found = Signature {
+            params: Vec::new(),
+            unreadable: Vec::new(),
+            returns: self.kind(function.returns, DEPTH)?,
+        };
         // What is too large for registers is written to where a hidden first parameter points.
-        if let Kind::Struct { bytes, .. } = self.dwarf.kind(function.returns)?
-            && bytes > IN_REGISTERS_MAX
-        {
-            params.push(unnamed());
-        }
+        let mut next = match self.dwarf.kind(function.returns)? {
+            Kind::Struct { bytes, .. } if bytes > IN_REGISTERS_MAX => 1,
+            _ => 0,
+        };
         for parameter in &function.parameters {
-            match self.dwarf.kind(parameter.kind)? {
-                Kind::Float { .. } => {}
-                Kind::Struct { bytes, .. } | Kind::Int { bytes, .. } if bytes > 8 => {
-                    let registers = match bytes {
-                        ..=IN_REGISTERS_MAX => bytes.div_ceil(8),
-                        _ => 0,
-                    };
-                    params.extend((0..registers).map(|_| unnamed()));
+            let name: Rc<str> = parameter.name.as_str().into();
+            let passed = match parameter.at_entry {
+                AtEntry::Removed => Err("the compiler has removed it from this code"),
+                _ => passed(&self.dwarf.kind(parameter.kind)?),
+            };
+            let place = match parameter.at_entry {
+                AtEntry::Register(register) => self.dwarf.argument_in(register),
+                AtEntry::ByConvention => Some(next),
+                AtEntry::Removed => None,
+            };
+            match (passed, place) {
+                (Ok(Passed::Whole), Some(place)) => {
+                    set(
+                        &mut found.params,
+                        place,
+                        (name, self.kind(parameter.kind, DEPTH)?),
+                    );
+                    next += 1;
                 }
-                Kind::Struct { .. } => params.push(unnamed()),
-                _ => {
-                    let kind = self.kind(parameter.kind, DEPTH)?;
-                    params.push((parameter.name.as_str().into(), kind));
+                (Ok(Passed::Whole), None) => {
+                    found.unreadable.push((name, ELSEWHERE.to_owned()));
                 }
+                (Ok(Passed::Parts { registers, why }), _) => {
+                    found.unreadable.push((name, why.to_owned()));
+                    next += registers;
+                }
+                (Err(why), _) => found.unreadable.push((name, why.to_owned())),
             }
         }
-        Ok(Signature {
-            params,
-            returns: self.kind(function.returns, DEPTH)?,
-        })
+        Ok(found)
     }
 
     fn kind(&self, entry: Option<Entry>, depth: u32) -> anyhow::Result<Type> {
@@ -178,7 +280,7 @@ impl Types<'_> {
             // Its bits, as there are no numbers with a fraction in scripts.
             Kind::Float { bytes } => integer(bytes, false),
             Kind::Pointer(to) => Type::pointer(self.kind(to, depth)?, Space::User),
-            Kind::Array { element, count } => self.array(element, count, depth)?,
+            Kind::Array { element, counts } => self.array(element, &counts, depth)?,
             Kind::Struct {
                 name, union, entry, ..
             } => {
@@ -211,12 +313,17 @@ impl Types<'_> {
         }
     }
 
-    fn array(&self, element: Option<Entry>, count: u64, depth: u32) -> anyhow::Result<Type> {
-        let count = u32::try_from(count).unwrap_or(0);
-        Ok(match self.dwarf.kind(element)? {
-            Kind::Char { .. } => Type::Str(count),
-            _ => Type::Array(Rc::new(self.kind(element, depth)?), count),
-        })
+    /// An array of arrays has all its dimensions in one entry.
+    fn array(&self, element: Option<Entry>, counts: &[u64], depth: u32) -> anyhow::Result<Type> {
+        let mut counts = counts.iter().rev();
+        let mut count = || u32::try_from(counts.next().copied().unwrap_or(0)).unwrap_or(0);
+        let innermost = match self.dwarf.kind(element)? {
+            Kind::Char { .. } => Type::Str(count()),
+            _ => Type::Array(Rc::new(self.kind(element, depth)?), count()),
+        };
+        Ok(counts.fold(innermost, |inner, &count| {
+            Type::Array(Rc::new(inner), u32::try_from(count).unwrap_or(0))
+        }))
     }
 
     fn structure(&self, entry: Entry) -> anyhow::Result<Option<Struct>> {

@@ -31,7 +31,6 @@ use crate::kernel::{
     btf::{Btf, Layers, Modules},
     cpus,
     programs::Programs,
-    symbols,
 };
 
 /// Answers that were given before.
@@ -240,6 +239,7 @@ impl<'a> KernelFacts<'a> {
             return None;
         }
         self.in_modules(look)
+            .or_else(|| logged(self.binaries.typedef(name)))
     }
 
     fn find_enumeration(&self, name: &str) -> Option<Enumeration> {
@@ -248,13 +248,6 @@ impl<'a> KernelFacts<'a> {
         }
         self.search(|types| types.enumeration(types.layers.find_enum(name)?))
             .or_else(|| logged(self.binaries.enumeration(name)))
-    }
-
-    /// The prototype of the function of a program that a target is at the start of.
-    fn user_signature(&self, target: &Target) -> Option<Rc<Signature>> {
-        let path = Path::new(&target.group);
-        let address = logged(symbols::address_of_offset(path, target.offset))?;
-        logged(self.binaries.signature(path, address)).map(Rc::new)
     }
 }
 
@@ -301,10 +294,11 @@ impl Facts for KernelFacts<'_> {
 
     fn enumerator(&self, name: &str) -> Option<(i64, Type)> {
         remember(&self.enumerators, name.to_owned(), |name| {
-            self.search(|types| {
+            let found = self.search(|types| {
                 let (id, value) = types.layers.find_enumerator(name)?;
                 Some((value, types.kind(id)))
-            })
+            });
+            found.or_else(|| logged(self.binaries.enumerator(name)))
         })
     }
 
@@ -318,7 +312,12 @@ impl Facts for KernelFacts<'_> {
     fn signature(&self, target: &Target) -> Option<Rc<Signature>> {
         match target.kind {
             AttachKind::RawTracepoint => self.raw_tracepoint(&target.item),
-            AttachKind::Uprobe | AttachKind::Uretprobe => self.user_signature(target),
+            AttachKind::Uprobe | AttachKind::Uretprobe => {
+                let found = self
+                    .binaries
+                    .signature(Path::new(&target.group), target.offset);
+                logged(found).map(Rc::new)
+            }
             _ if target.group.is_empty() => self.function(&target.item),
             _ => {
                 let look =

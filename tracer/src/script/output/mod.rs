@@ -10,6 +10,7 @@ mod core;
 mod gfp;
 mod histogram;
 mod json;
+pub mod measure;
 mod names;
 mod printf;
 mod series;

@@ -16,7 +16,7 @@ use tracer_script::{
     program::{Action, ActionKind, Image},
 };
 
-use super::loss::Told;
+use super::{loss::Told, visit::BeforeChange};
 use crate::script::{
     output::{Face, RawEntry},
     session::Session,
@@ -44,6 +44,9 @@ pub struct Actor {
     pub face: Box<dyn Face>,
     wanted: Wanted,
     pub(super) told: Told,
+    pub(super) before_change: Option<BeforeChange>,
+    /// Records that came.
+    pub(super) records: u64,
     status: u8,
     exiting: bool,
 }
@@ -57,6 +60,8 @@ impl Actor {
             face,
             wanted,
             told: Told::default(),
+            before_change: None,
+            records: 0,
             status: 0,
             exiting: false,
         }
@@ -90,6 +95,7 @@ impl Actor {
         if self.exiting {
             return Ok(());
         }
+        self.records += 1;
         let number = record.first_chunk().map(|&bytes| u32::from_ne_bytes(bytes));
         let (Some(number), Some(args)) = (number, record.get(HEAD_BYTES..)) else {
             bail!(
@@ -130,8 +136,14 @@ impl Actor {
                 }
                 self.face.map(&self.image.maps[map], entries, top, div)?;
             }
-            &ActionKind::Clear(map) => self.session.clear(map)?,
-            &ActionKind::Zero(map) => self.session.zero(map)?,
+            &ActionKind::Clear(map) => {
+                self.before_change(map);
+                self.session.clear(map)?;
+            }
+            &ActionKind::Zero(map) => {
+                self.before_change(map);
+                self.session.zero(map)?;
+            }
             ActionKind::Exit => self.exit(args),
             ActionKind::System(format) => self.system(format, action, args)?,
             ActionKind::SkbOutput(_) => bail!("skboutput() is not supported"),

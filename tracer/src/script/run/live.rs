@@ -10,6 +10,7 @@ use std::{
 use tokio::{
     select,
     signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
     time::{Instant, Interval},
 };
 use tracer_script::{
@@ -18,15 +19,16 @@ use tracer_script::{
 };
 
 use super::{
-    Flush, Options,
+    Flush, Options, Visit, Visitor,
     actor::{Actor, Wanted},
     timer::Timers,
+    visit,
 };
 use crate::{
     engine::{
         every,
         records::Records,
-        stop::{End, Stop},
+        stop::{End, Stop, received},
         tick,
     },
     kernel::sys,
@@ -49,6 +51,7 @@ pub struct Run {
     /// The command that is traced: it ends with the script.
     child: Option<OwnedFd>,
     stop: Option<Stop>,
+    visits: Option<mpsc::Receiver<Visit>>,
 }
 
 impl Run {
@@ -84,6 +87,7 @@ impl Run {
             flush: options.flush,
             child,
             stop: None,
+            visits: None,
         })
     }
 
@@ -119,6 +123,12 @@ impl Run {
         self.stop = Some(stop);
     }
 
+    /// Lets someone look at it while it runs.
+    pub fn admit(&mut self, visitor: Visitor) {
+        self.actor.before_change = Some(visitor.before_change);
+        self.visits = Some(visitor.visits);
+    }
+
     /// Runs until the end, and gives back the status to exit with.
     pub async fn until_the_end(mut self) -> anyhow::Result<u8> {
         if self.iterate()? {
@@ -152,6 +162,10 @@ impl Run {
                         self.actor.session.run(program)?;
                     }
                 }
+                visit = visit::next(&mut self.visits) => match visit {
+                    Some(visit) => self.actor.visited(visit),
+                    None => break,
+                },
                 result = batch(&mut self.records, &mut self.actor) => {
                     result?;
                     if self.flush == Flush::Batch {
@@ -196,6 +210,9 @@ impl Run {
         self.actor.begin_end();
         self.actor.run_all(AttachKind::End)?;
         self.rest()?;
+        for map in self.actor.session.script_maps() {
+            self.actor.before_change(map);
+        }
         self.actor.tell_losses()?;
         self.actor.face.end()?;
         if self.actor.image.config.print_maps_on_exit {
@@ -229,13 +246,6 @@ async fn batch(records: &mut Option<Records>, actor: &mut Actor) -> anyhow::Resu
 async fn ended(stop: &mut Option<Stop>) -> anyhow::Result<End> {
     match stop {
         Some(stop) => stop.wait().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn received(signal: &mut Option<Signal>) {
-    match signal {
-        Some(signal) => drop(signal.recv().await),
         None => std::future::pending().await,
     }
 }

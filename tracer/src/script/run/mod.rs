@@ -5,6 +5,7 @@ mod actor;
 mod live;
 mod loss;
 mod timer;
+mod visit;
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,8 @@ use crate::{
 };
 use live::Run;
 
+pub use visit::{Look, Visit, Visitor};
+
 /// When output is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Flush {
@@ -60,7 +63,7 @@ pub enum Flush {
 }
 
 /// What is run, and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The script.
     pub source: String,
@@ -96,6 +99,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Print what this stage of the compiler made, and end.
     pub dump: Option<Stage>,
+    /// It is one of several that the process runs: a hang-up does not end it.
+    pub is_hosted: bool,
     /// Print this word and a newline to standard output once tracing is on.
     pub notify: Option<&'static str>,
 }
@@ -141,10 +146,16 @@ pub struct Machine<'a> {
 }
 
 /// A script that is loaded and attached.
-pub struct Ready {
+pub struct Started {
     /// [`None`] where all that was wanted is done.
-    run: Option<(Runtime, Run)>,
+    run: Option<Run>,
     sources: Rc<Sources>,
+}
+
+/// The same, with the event loop that it runs on.
+pub struct Ready {
+    runtime: Runtime,
+    started: Started,
 }
 
 /// Compiles a script, loads it, attaches it and lets the command go.
@@ -153,15 +164,45 @@ pub fn start(
     machine: Machine<'_>,
     make_face: MakeFace<'_>,
 ) -> Result<Ready, Failure> {
+    on_own_loop(|| start_here(options, machine, make_face))
+}
+
+/// What `start` starts, with an event loop of its own.
+fn on_own_loop(start: impl FnOnce() -> Result<Started, Failure>) -> Result<Ready, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot make the event loop")
+        .map_err(|error| failed(&Sources::default(), &error))?;
+    let guard = runtime.enter();
+    let started = start();
+    drop(guard);
+    Ok(Ready {
+        runtime,
+        started: started?,
+    })
+}
+
+/// The same on the event loop that this is called within.
+pub fn start_here(
+    options: &Options,
+    machine: Machine<'_>,
+    make_face: MakeFace<'_>,
+) -> Result<Started, Failure> {
     let (options, command) =
         prepare(options).map_err(|error| failed(&Sources::default(), &error))?;
     let (image, shown) = compiled(&options, machine.facts)?;
     if options.dump.is_some() {
         let sources = image.sources;
         print(&shown).map_err(|error| failed(&sources, &error))?;
-        return Ok(Ready { run: None, sources });
+        return Ok(Started { run: None, sources });
     }
     start_image(options, Rc::new(image), machine, command, make_face)
+}
+
+/// Compiles a script, and does no more.
+pub fn compile_only(options: &Options, facts: &dyn Facts) -> Result<Image, Failure> {
+    compiled(options, facts).map(|(image, _)| image)
 }
 
 /// What comes before compiling: rights, and the process of the command, which the script may ask for.
@@ -238,22 +279,11 @@ fn start_image(
     machine: Machine<'_>,
     command: Option<Held>,
     make_face: MakeFace<'_>,
-) -> Result<Ready, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot make the event loop")
-        .map_err(|error| failed(&image.sources, &error))?;
-    let guard = runtime.enter();
+) -> Result<Started, Failure> {
     let sources = Rc::clone(&image.sources);
-    let started = attach(&options, image, machine, command, make_face);
-    drop(guard);
-    match started {
-        Ok(run) => Ok(Ready {
-            run: run.map(|run| (runtime, run)),
-            sources,
-        }),
-        Err(error) if is_closed_pipe(&error) => Ok(Ready { run: None, sources }),
+    match attach(&options, image, machine, command, make_face) {
+        Ok(run) => Ok(Started { run, sources }),
+        Err(error) if is_closed_pipe(&error) => Ok(Started { run: None, sources }),
         Err(error) => Err(failed(&sources, &error)),
     }
 }
@@ -262,11 +292,26 @@ impl Ready {
     /// Runs the script to its end, and gives back the status to exit with. A closed output is an end, not an
     /// error.
     pub fn run(self) -> Result<u8, Failure> {
+        self.runtime.block_on(self.started.until_the_end())
+    }
+}
+
+impl Started {
+    /// Lets someone else look at the script while it runs. It ends when they go.
+    pub fn admit(&mut self, visitor: Visitor) {
+        if let Some(run) = &mut self.run {
+            run.admit(visitor);
+        }
+    }
+
+    /// Runs the script to its end, and gives back the status to exit with. A closed output is an end, not an
+    /// error.
+    pub async fn until_the_end(self) -> Result<u8, Failure> {
         let Self { run, sources } = self;
-        let Some((runtime, run)) = run else {
+        let Some(run) = run else {
             return Ok(0);
         };
-        match runtime.block_on(run.until_the_end()) {
+        match run.until_the_end().await {
             Ok(status) => Ok(status),
             Err(error) if is_closed_pipe(&error) => Ok(0),
             Err(error) => Err(failed(&sources, &error)),
@@ -290,7 +335,10 @@ fn attach(
     command: Option<Held>,
     make_face: MakeFace<'_>,
 ) -> anyhow::Result<Option<Run>> {
-    let signals = Signals::catch()?;
+    let signals = match options.is_hosted {
+        true => Signals::catch_all_but_hang_up()?,
+        false => Signals::catch()?,
+    };
     let kernel = machine.kernel;
     if !kernel.since(5, 11) {
         sys::raise_memlock()?;

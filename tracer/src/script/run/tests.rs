@@ -16,7 +16,7 @@ use tracer_script::{
     types::{INT, Type},
 };
 
-use super::{Failure, Machine, MakeFace, Options, Ready, start_image};
+use super::{Failure, Machine, MakeFace, Options, Ready, on_own_loop, start_image};
 use crate::{
     engine::command::Held,
     kernel::Kernel,
@@ -156,7 +156,8 @@ fn run_with(
         find_function: &no_function,
     };
     let make_face: MakeFace<'_> = &|_: Box<dyn Write>, _| Ok(Box::new(face.clone()));
-    let ready = start_image(options.clone(), Rc::new(image), machine, held, make_face);
+    let ready =
+        on_own_loop(|| start_image(options.clone(), Rc::new(image), machine, held, make_face));
     let result = ready.and_then(Ready::run);
     (result, notes.all())
 }

@@ -90,7 +90,7 @@ impl Session {
             .map_err(|error| self.failed("change", map, &error))
     }
 
-    fn failed(&self, what: &str, map: usize, error: &SysError) -> ScriptError {
+    pub(super) fn failed(&self, what: &str, map: usize, error: &SysError) -> ScriptError {
         let name = &self.image.maps[map].name;
         ScriptError::new(format!("cannot {what} the map {name}: {error}"))
     }

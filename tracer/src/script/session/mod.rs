@@ -27,7 +27,7 @@ use tracer_script::{
 
 use self::attach::{Attached, Links};
 use crate::{
-    kernel::{map::Map, sys},
+    kernel::{map::Map, session::ProgramStats, sys},
     probe::iterator::Iterator,
 };
 
@@ -149,26 +149,49 @@ impl Session {
         Stacks::new(self.of_role(MapRole::Stacks))
     }
 
-    /// How often the kernel left a program out as it, or another, was at work on that CPU already.
-    pub fn left_out(&self) -> Result<u64, ScriptError> {
-        let programs = self.programs.iter().flat_map(|loaded| &loaded.programs);
-        let mut count = 0;
-        for (fd, _) in programs {
+    /// What each program has cost so far, by the name that it has in the kernel.
+    pub fn program_stats(&self) -> Result<Vec<ProgramStats>, ScriptError> {
+        let programs = self.image.programs.iter().zip(&self.programs);
+        let each = programs
+            .flat_map(|(program, loaded)| loaded.programs.iter().map(move |(fd, _)| (program, fd)));
+        each.map(|(program, fd)| {
             let info = sys::prog_info(fd.as_fd())
                 .map_err(|error| ScriptError::new(format!("cannot look at a program: {error}")))?;
-            count += info.recursion_misses;
+            Ok(ProgramStats {
+                name: program.name.clone(),
+                runs: info.run_cnt,
+                time_ns: info.run_time_ns,
+                recursion_misses: info.recursion_misses,
+            })
+        })
+        .collect()
+    }
+
+    /// The script's maps whose keys come and go: name, entries, and entries that there is room for.
+    pub fn fills(&self) -> Result<Vec<(String, u64, u64)>, ScriptError> {
+        let mut fills = Vec::new();
+        for map in self.script_maps() {
+            let used = self.maps[map].used();
+            if let Some(used) = used.map_err(|error| self.failed("read", map, &error))? {
+                let image = &self.image.maps[map];
+                fills.push((image.name.clone(), used, image.entries.into()));
+            }
         }
-        Ok(count)
+        Ok(fills)
+    }
+
+    /// How often the kernel left a program out as it, or another, was at work on that CPU already.
+    pub fn left_out(&self) -> Result<u64, ScriptError> {
+        let programs = self.program_stats()?;
+        Ok(programs
+            .iter()
+            .map(|program| program.recursion_misses)
+            .sum())
     }
 
     /// The maps of the script by their numbers, in the order of their names.
     pub fn script_maps(&self) -> Vec<usize> {
-        let maps = self.image.maps.iter().enumerate();
-        let by_name: BTreeMap<&str, usize> = maps
-            .filter(|(_, map)| map.role == MapRole::Script)
-            .map(|(index, map)| (map.name.as_str(), index))
-            .collect();
-        by_name.into_values().collect()
+        script_maps(&self.image)
     }
 
     fn of_role(&self, role: MapRole) -> Option<Rc<Map>> {
@@ -177,6 +200,16 @@ impl Session {
             .map(|(_, map)| map.clone())
             .next()
     }
+}
+
+/// The maps of a script by their numbers, in the order of their names.
+pub fn script_maps(image: &Image) -> Vec<usize> {
+    let maps = image.maps.iter().enumerate();
+    let by_name: BTreeMap<&str, usize> = maps
+        .filter(|(_, map)| map.role == MapRole::Script)
+        .map(|(index, map)| (map.name.as_str(), index))
+        .collect();
+    by_name.into_values().collect()
 }
 
 impl Drop for Session {

@@ -52,6 +52,7 @@ pub(super) fn expand(point: &Point<'_>) -> Result<Vec<Target>, String> {
     }
     let path = symbols::find_binary(binary, point.options.pid)
         .map_err(|error| format!("cannot attach to {}: {error:#}", point.name()))?;
+    point.facts.binaries.trace(&path);
     // A short name is shown as the file that it means.
     let shown = if binary.contains('/') {
         binary.to_owned()
@@ -163,7 +164,7 @@ fn by_symbol(
         return Err(failed("no function matches".to_owned()));
     }
     if found.is_empty() {
-        return Err(failed(missing(path, function)));
+        return Err(failed(missing(point, path, function)));
     }
     if behind != 0 && found.len() > 1 {
         return Err(failed("an offset needs one function".to_owned()));
@@ -214,11 +215,26 @@ pub(super) fn target(
     }
 }
 
-fn missing(path: &Path, function: &str) -> String {
+fn missing(point: &Point<'_>, path: &Path, function: &str) -> String {
+    let binary = path.display();
+    let inlined = || -> anyhow::Result<bool> {
+        let dwarf = point.facts.binaries.get(path)?;
+        dwarf.map_or(Ok(false), |dwarf| dwarf.is_inlined(function))
+    };
+    match inlined() {
+        Ok(true) => {
+            return format!(
+                "{binary} has no code of {function} alone: the compiler has put it into the functions \
+                 that call it (inlined). Lines of the source can be attached to: uprobe:FILE@SOURCE:LINE"
+            );
+        }
+        Ok(false) => {}
+        Err(error) => log::debug!("{binary}: {error:#}"),
+    }
     let known = symbols::functions(path, &Glob::new("*")).unwrap_or_default();
     let names = known.iter().map(|found| found.name.as_str());
     let hint = did_you_mean(near(function, names));
-    format!("{} has no function {function}{hint}", path.display())
+    format!("{binary} has no function {function}{hint}")
 }
 
 /// Files and functions that match a search, for listing.

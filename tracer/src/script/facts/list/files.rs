@@ -12,7 +12,7 @@ use tracer_script::{
 use super::{Entry, What};
 use crate::{
     glob::Glob,
-    kernel::symbols::{self, UserFunction},
+    kernel::symbols::UserFunction,
     script::facts::{
         KernelFacts,
         expand::{marker, user_function},
@@ -77,21 +77,14 @@ pub(super) fn parameters(
     path: &Path,
     offset: u64,
 ) -> anyhow::Result<Vec<String>> {
-    let (Some(dwarf), Some(address)) = (
-        facts.binaries.get(path)?,
-        symbols::address_of_offset(path, offset)?,
-    ) else {
+    let Some((dwarf, function)) = facts.binaries.function(path, offset)? else {
         return Ok(Vec::new());
     };
-    let function = dwarf.function(address)?;
-    let parameters = function.iter().flat_map(|function| &function.parameters);
+    let parameters = function.parameters.iter();
     parameters
         .map(|parameter| {
-            Ok(format!(
-                "{} {}",
-                dwarf.written(parameter.kind)?,
-                parameter.name
-            ))
+            let written = format!("{} {}", dwarf.written(parameter.kind)?, parameter.name);
+            Ok(written.trim_end().to_owned())
         })
         .collect()
 }
