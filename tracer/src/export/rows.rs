@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use super::{
     buckets::{Bounds, Slot, Slots},
-    family::{Family, Kind},
+    family::{Family, Kind, Labels},
     group::{Cell, Column, Group, Owner, Row},
     name::{BaseUnit, family_name, label_name, label_value, sentence},
 };
@@ -143,7 +143,7 @@ impl Rows {
             group.clear();
         }
         let row = Row {
-            labels: Vec::new(),
+            labels: Labels::default(),
             owner: None,
             cells: vec![Cell::Sum(number.value.into())],
         };

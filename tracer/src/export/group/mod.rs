@@ -69,7 +69,7 @@ pub struct Group {
 /// A row to be added to a group.
 pub struct Row {
     /// The labels' values, as many as the group has names.
-    pub labels: Vec<Box<str>>,
+    pub labels: Labels,
     /// Whose it is, where that is known.
     pub owner: Option<Owner>,
     /// One value a column.
@@ -136,7 +136,7 @@ impl Group {
         if is_other(&labels) {
             return merge(&mut self.other, cells, now);
         }
-        if let Some(entry) = self.entries.get_mut(labels.as_slice()) {
+        if let Some(entry) = self.entries.get_mut(&labels) {
             entry.add(&cells, owner, now);
         } else if self.entries.len() >= self.room {
             self.folded += 1;
@@ -147,7 +147,7 @@ impl Group {
                 touched: now,
                 owners: owner.into_iter().collect(),
             };
-            self.entries.insert(labels.into(), entry);
+            self.entries.insert(labels, entry);
         }
     }
 
@@ -295,7 +295,7 @@ mod tests {
 
     fn row(comm: &str, count: i128, owner: Option<u32>) -> Row {
         Row {
-            labels: vec![comm.into(), "".into()],
+            labels: [comm.into(), "".into()].into(),
             owner: owner.map(Owner::Process),
             cells: vec![Cell::Sum(count)],
         }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    ops::Range,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -16,13 +17,14 @@ use super::{
 use crate::{
     export::{
         buckets::{Slot, Slots},
+        family::Labels,
         group::{Cell, Group, Owner, Row},
         name::clean,
         rows::Options,
     },
     script::{
         output::{
-            RawEntry, Stacks,
+            Stacks,
             measure::{Keys, Measure, Shape, bucket_range, measure},
         },
         session::{ScriptError, Session},
@@ -43,10 +45,66 @@ struct Exported {
     /// The label `pid` among its labels, which tells whose a series is.
     pid: Option<usize>,
     group: Group,
-    /// What the kernel's map held at the last look, by key and bucket.
-    last: HashMap<(Vec<u8>, u32), (i128, u64)>,
-    /// Labels of keys that the map has.
-    labels: HashMap<Vec<u8>, Vec<Box<str>>>,
+    /// Keys that the kernel's map held at the last look.
+    known: HashMap<Box<[u8]>, Known>,
+    /// How often the map was looked at.
+    looks: u64,
+}
+
+/// What is known of a key.
+struct Known {
+    labels: Labels,
+    owner: Option<Owner>,
+    /// The last look that found it.
+    look: u64,
+    /// When its series was last said to be of use.
+    touched: Instant,
+    buckets: Vec<Bucket>,
+}
+
+/// What a bucket of a key held; of maps without buckets there is one.
+struct Bucket {
+    number: u32,
+    look: u64,
+    sum: i128,
+    count: u64,
+}
+
+/// That a key is still there is told of its series no more often.
+const TOUCH_PERIOD: Duration = Duration::from_secs(5);
+
+/// The entries of a map as numbers.
+#[derive(Default)]
+struct Read {
+    keys: Vec<u8>,
+    /// Where each one's key is, and what it holds.
+    measures: Vec<(Range<usize>, Quantity)>,
+}
+
+/// What an entry holds, without its key.
+#[derive(Clone, Copy)]
+struct Quantity {
+    bucket: u32,
+    sum: i128,
+    count: u64,
+}
+
+impl Read {
+    fn add(&mut self, found: &Measure<'_>) {
+        let start = self.keys.len();
+        self.keys.extend(found.key);
+        let quantity = Quantity {
+            bucket: found.bucket,
+            sum: found.sum,
+            count: found.count,
+        };
+        self.measures.push((start..self.keys.len(), quantity));
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&[u8], Quantity)> {
+        let measures = self.measures.iter();
+        measures.map(|(range, quantity)| (&self.keys[range.clone()], *quantity))
+    }
 }
 
 impl Maps {
@@ -108,31 +166,23 @@ impl Maps {
         map: usize,
         now: Instant,
     ) -> Result<(), ScriptError> {
-        if self.exported.contains_key(&map) {
-            let entries = session.entries(map)?;
-            self.absorb(map, &entries, now);
-        }
-        Ok(())
-    }
-
-    /// Takes what a map holds.
-    fn absorb(&mut self, index: usize, entries: &[RawEntry], now: Instant) {
-        let Some(exported) = self.exported.get_mut(&index) else {
-            return;
+        let Some(exported) = self.exported.get_mut(&map) else {
+            return Ok(());
         };
-        let map = &self.image.maps[index];
+        let described = &self.image.maps[map];
+        let (shape, mut read) = (exported.shape, Read::default());
+        session.for_each_entry(map, &mut |entry| {
+            if let Some(found) = measure(described, shape, entry) {
+                read.add(&found);
+            }
+        })?;
         let (keys, limit) = (&mut self.keys, self.label_bytes_max);
-        let mut texts = |key: &[u8]| -> Vec<Box<str>> {
-            keys.texts(map, key)
-                .iter()
-                .map(|text| clean(text, limit))
-                .collect()
+        let mut texts = |key: &[u8]| -> Labels {
+            let texts = keys.texts(described, key);
+            texts.iter().map(|text| clean(text, limit)).collect()
         };
-        let shape = exported.shape;
-        let measures = entries
-            .iter()
-            .filter_map(|entry| measure(map, shape, entry));
-        exported.absorb(measures, &mut texts, now);
+        exported.absorb(&read, &mut texts, now);
+        Ok(())
     }
 
     /// Sums series under `other` whose keys, or processes, have been gone for `keep`.
@@ -167,64 +217,100 @@ impl Exported {
             shape,
             pid: labels.iter().position(|label| &**label == "pid"),
             group: Group::new(labels, vec![column], options.series_max, true),
-            last: HashMap::new(),
-            labels: HashMap::new(),
+            known: HashMap::new(),
+            looks: 0,
         })
     }
 
-    fn absorb<'e>(
-        &mut self,
-        measures: impl Iterator<Item = Measure<'e>>,
-        texts: &mut dyn FnMut(&[u8]) -> Vec<Box<str>>,
-        now: Instant,
-    ) {
+    fn absorb(&mut self, read: &Read, texts: &mut dyn FnMut(&[u8]) -> Labels, now: Instant) {
         let is_level = matches!(self.shape, Shape::Level | Shape::Least | Shape::Greatest);
         if is_level {
             self.group.clear();
         }
-        let (mut last, mut labels, mut grown) = (HashMap::new(), HashMap::new(), HashMap::new());
-        for found in measures {
-            let key = found.key.to_vec();
-            let place = (key.clone(), found.bucket);
-            let before = self.last.get(&place).copied().unwrap_or_default();
-            last.insert(place, (found.sum, found.count));
-            if !labels.contains_key(&key) {
-                let known = self.labels.remove(&key).unwrap_or_else(|| texts(&key));
-                labels.insert(key.clone(), known);
+        self.looks += 1;
+        for (key, found) in read.iter() {
+            if !self.known.contains_key(key) {
+                let known = self.meet(texts(key), now);
+                self.known.insert(key.into(), known);
             }
+            let Some(known) = self.known.get_mut(key) else {
+                continue;
+            };
+            let before = known.exchange(found, self.looks);
             let cell = match is_level {
                 true => Some(level(self.shape, found.sum)),
-                false => growth(self.shape, &found, before),
+                false => growth(self.shape, found, before),
             };
-            let grown: &mut Option<Cell> = grown.entry(key).or_default();
-            match (grown.as_mut(), cell) {
-                (Some(sum), Some(cell)) => sum.merge(&cell),
-                (None, cell) => *grown = cell,
-                (Some(_), None) => {}
-            }
+            let Some(cell) = cell else { continue };
+            known.touched = now;
+            let row = Row {
+                labels: known.labels.clone(),
+                owner: known.owner.clone(),
+                cells: vec![cell],
+            };
+            self.group.add(row, now);
         }
-        for (key, cell) in grown {
-            let labels: &Vec<Box<str>> = &labels[&key];
-            let owner = self
-                .pid
-                .and_then(|pid| labels[pid].parse().ok())
-                .map(Owner::Process);
-            match cell {
-                Some(cell) => {
-                    let row = Row {
-                        labels: labels.clone(),
-                        owner,
-                        cells: vec![cell],
-                    };
-                    self.group.add(row, now);
+        self.forget(now);
+    }
+
+    fn meet(&self, labels: Labels, now: Instant) -> Known {
+        let pid = self.pid.and_then(|pid| labels[pid].parse().ok());
+        Known {
+            labels,
+            owner: pid.map(Owner::Process),
+            look: 0,
+            touched: now,
+            buckets: Vec::new(),
+        }
+    }
+
+    /// Forgets keys that were not found, and tells of the others that they are there: only a process that has gone
+    /// ends their series.
+    fn forget(&mut self, now: Instant) {
+        let Self {
+            known,
+            group,
+            looks,
+            ..
+        } = self;
+        known.retain(|_, known| {
+            let is_due = now.saturating_duration_since(known.touched) >= TOUCH_PERIOD;
+            if known.look == *looks && known.owner.is_none() && is_due {
+                group.touch(&known.labels, now);
+                known.touched = now;
+            }
+            known.look == *looks
+        });
+    }
+}
+
+impl Known {
+    /// Remembers what a bucket holds, and gives back its sum and count of the look before: nothing where that did not
+    /// find it.
+    fn exchange(&mut self, found: Quantity, look: u64) -> (i128, u64) {
+        self.look = look;
+        let now = Bucket {
+            number: found.bucket,
+            look,
+            sum: found.sum,
+            count: found.count,
+        };
+        let place = self
+            .buckets
+            .binary_search_by_key(&found.bucket, |bucket| bucket.number);
+        match place {
+            Ok(at) => {
+                let before = std::mem::replace(&mut self.buckets[at], now);
+                match before.look + 1 == look {
+                    true => (before.sum, before.count),
+                    false => (0, 0),
                 }
-                // Its key is there: only a process that has gone ends it.
-                None if owner.is_none() => self.group.touch(labels, now),
-                None => {}
+            }
+            Err(at) => {
+                self.buckets.insert(at, now);
+                (0, 0)
             }
         }
-        self.last = last;
-        self.labels = labels;
     }
 }
 
@@ -237,7 +323,7 @@ fn level(shape: Shape, number: i128) -> Cell {
 }
 
 /// What came since; all that there is where the script has set it back.
-fn growth(shape: Shape, found: &Measure<'_>, before: (i128, u64)) -> Option<Cell> {
+fn growth(shape: Shape, found: Quantity, before: (i128, u64)) -> Option<Cell> {
     let was_set_back = match shape {
         Shape::Growing => found.sum < before.0,
         _ => found.count < before.1,

@@ -69,14 +69,10 @@ pub fn measure<'e>(map: &Map, shape: Shape, entry: &'e RawEntry) -> Option<Measu
     let skip = if map.presence { 8 } else { 0 };
     let is_set = |value: &&Vec<u8>| !map.presence || word(part(value, 0, 8)) != 0;
     let set = entry.values.iter().filter(is_set);
-    let cpus: Vec<&[u8]> = set
-        .map(|value| value.get(skip..).unwrap_or_default())
-        .collect();
-    if cpus.is_empty() {
-        return None;
-    }
+    let cpus = set.map(|value| value.get(skip..).unwrap_or_default());
+    cpus.clone().next()?;
     let words = |index: usize| {
-        let words = cpus.iter().map(|cpu| word(part(cpu, 8 * index, 8)));
+        let words = cpus.clone().map(|cpu| word(part(cpu, 8 * index, 8)));
         words.fold(0, u64::wrapping_add)
     };
     let (key, bucket) = match shape {
@@ -98,6 +94,7 @@ pub fn measure<'e>(map: &Map, shape: Shape, entry: &'e RawEntry) -> Option<Measu
             if words(1) == 0 {
                 return None;
             }
+            let cpus: Vec<&[u8]> = cpus.collect();
             (aggregate::merge(kind, &cpus, 1).number, 0)
         }
         Shape::Level => (with_sign(words(0), is_signed(map)), 0),

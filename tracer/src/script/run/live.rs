@@ -21,6 +21,7 @@ use tracer_script::{
 use super::{
     Flush, Options, Visit, Visitor,
     actor::{Actor, Wanted},
+    packets::Packets,
     timer::Timers,
     visit,
 };
@@ -41,8 +42,9 @@ const LOSS_PERIOD: Duration = Duration::from_secs(1);
 
 /// All that a running script is made of.
 pub struct Run {
-    actor: Actor,
+    pub(super) actor: Actor,
     records: Option<Records>,
+    packets: Option<Packets>,
     timers: Timers,
     user_signal: Option<Signal>,
     signal_programs: Vec<usize>,
@@ -67,6 +69,10 @@ impl Run {
             .events()?
             .map(|(ring, bytes)| Records::new(ring, bytes))
             .transpose()?;
+        let packets = session
+            .packets()?
+            .map(|array| Packets::new(image.clone(), array, options.params.epoch_offset_ns))
+            .transpose()?;
         let signal_programs = session.on_request(AttachKind::SelfSignal);
         // Without a probe for it the signal ends the process, as it does with any other.
         let user_signal = match signal_programs.is_empty() {
@@ -80,6 +86,7 @@ impl Run {
         Ok(Self {
             actor: Actor::new(image, session, face, wanted),
             records,
+            packets,
             timers: Timers::default(),
             user_signal,
             signal_programs,
@@ -148,13 +155,17 @@ impl Run {
                     self.actor.print_maps()?;
                     self.actor.face.flush()?;
                 }
+                result = packets(&mut self.packets) => result?,
                 _ = losses.tick() => {
+                    self.tell_packets()?;
                     self.actor.tell_losses()?;
                     self.actor.face.flush()?;
                 }
                 () = received(&mut self.user_signal) => {
                     let session = &self.actor.session;
-                    self.signal_programs.iter().try_for_each(|&program| session.run(program))?;
+                    for &program in &self.signal_programs {
+                        session.run(program)?;
+                    }
                 }
                 expired = self.timers.next() => {
                     let (program, times) = expired?;
@@ -207,6 +218,10 @@ impl Run {
     fn finish(mut self) -> anyhow::Result<u8> {
         self.actor.session.detach();
         self.rest()?;
+        if let Some(packets) = &mut self.packets {
+            packets.rest()?;
+        }
+        self.tell_packets()?;
         self.actor.begin_end();
         self.actor.run_all(AttachKind::End)?;
         self.rest()?;
@@ -226,8 +241,19 @@ impl Run {
         Ok(self.actor.status())
     }
 
+    /// Tells of packets that were lost.
+    fn tell_packets(&mut self) -> anyhow::Result<()> {
+        let lost = self.packets.as_mut().map_or(0, Packets::take_lost);
+        if lost > 0 {
+            self.actor.face.warning(&format!(
+                "{lost} packets were lost: raise perf_rb_pages, or take less of each"
+            ))?;
+        }
+        Ok(())
+    }
+
     /// Takes the records that are there, when nothing makes any more.
-    fn rest(&mut self) -> anyhow::Result<()> {
+    pub(super) fn rest(&mut self) -> anyhow::Result<()> {
         let Self { actor, records, .. } = self;
         match records {
             Some(records) => records.rest(&mut |record| actor.take(record)),
@@ -239,6 +265,13 @@ impl Run {
 async fn batch(records: &mut Option<Records>, actor: &mut Actor) -> anyhow::Result<()> {
     match records {
         Some(records) => records.batch(&mut |record| actor.take(record)).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn packets(packets: &mut Option<Packets>) -> anyhow::Result<()> {
+    match packets {
+        Some(packets) => packets.batch().await,
         None => std::future::pending().await,
     }
 }

@@ -18,7 +18,7 @@ use std::{
     rc::Rc,
 };
 
-use aya::maps::{Map as AyaMap, MapData, MapError, RingBuf};
+use aya::maps::{Map as AyaMap, MapData, MapError, PerfEventArray, RingBuf};
 use tracer_script::{
     config::MissingProbes,
     probe::AttachKind,
@@ -113,18 +113,30 @@ impl Session {
             .collect()
     }
 
-    /// Runs a program of those that user space has run.
-    pub fn run(&self, program: usize) -> Result<(), ScriptError> {
+    /// Runs a program of those that user space has run, and gives back what it returns.
+    pub fn run(&self, program: usize) -> Result<u32, ScriptError> {
         let image = &self.image.programs[program];
+        let mut result = 0;
         for (fd, _) in &self.programs[program].programs {
-            sys::prog_run(fd.as_fd()).map_err(|error| {
+            result = sys::prog_run(fd.as_fd()).map_err(|error| {
                 ScriptError::at(
                     image.span,
                     format!("cannot run the {} probe: {error}", image.probe.name()),
                 )
             })?;
         }
-        Ok(())
+        Ok(result)
+    }
+
+    /// How often a program has run so far, and for how many nanoseconds in all, where the kernel measures that.
+    pub fn run_time(&self, program: usize) -> Result<(u64, u64), ScriptError> {
+        let mut sum = (0, 0);
+        for (fd, _) in &self.programs[program].programs {
+            let info = sys::prog_info(fd.as_fd())
+                .map_err(|error| ScriptError::new(format!("cannot look at a program: {error}")))?;
+            sum = (sum.0 + info.run_cnt, sum.1 + info.run_time_ns);
+        }
+        Ok(sum)
     }
 
     /// The ring buffer and its bytes; [`None`] where the script sends no records.
@@ -142,6 +154,24 @@ impl Session {
         let bytes = map.max_entries() as u32;
         ring.map(|ring| Some((ring, bytes)))
             .map_err(|reason| ScriptError::new(format!("cannot read the ring buffer: {reason}")))
+    }
+
+    /// Where packets come; [`None`] where the script takes none.
+    pub fn packets(&self) -> Result<Option<PerfEventArray<MapData>>, ScriptError> {
+        let Some(map) = self.of_role(MapRole::Packets) else {
+            return Ok(None);
+        };
+        let array = map
+            .try_clone_fd()
+            .map_err(|error| error.to_string())
+            .and_then(|fd| MapData::from_fd(fd).map_err(|error: MapError| error.to_string()))
+            .and_then(|data| {
+                PerfEventArray::try_from(AyaMap::PerfEventArray(data))
+                    .map_err(|error| error.to_string())
+            });
+        array
+            .map(Some)
+            .map_err(|reason| ScriptError::new(format!("cannot read packets: {reason}")))
     }
 
     /// The frames of stacks.

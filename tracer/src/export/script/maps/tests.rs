@@ -52,17 +52,16 @@ fn of(kind: Aggregate) -> Exported {
 
 /// Has it look at entries: key, bucket, sum and count.
 fn look(exported: &mut Exported, entries: &[(u8, u32, i128, u64)], now: Instant) {
-    let keys: Vec<[u8; 1]> = entries.iter().map(|entry| [entry.0]).collect();
-    let measures = entries
-        .iter()
-        .zip(&keys)
-        .map(|(&(_, bucket, sum, count), key)| Measure {
-            key,
+    let mut read = Read::default();
+    for &(key, bucket, sum, count) in entries {
+        read.add(&Measure {
+            key: &[key],
             bucket,
             sum,
             count,
         });
-    exported.absorb(measures, &mut |key| vec![key[0].to_string().into()], now);
+    }
+    exported.absorb(&read, &mut |key| [key[0].to_string().into()].into(), now);
 }
 
 /// What all series come to: labels, count, and sum.
