@@ -54,6 +54,8 @@ pub enum Need {
     Variables,
     /// bpftrace, to compare with.
     Peer,
+    /// `objcopy`, which takes debug information out of programs.
+    Objcopy,
 }
 
 impl Need {
@@ -91,6 +93,10 @@ impl Need {
                 "this kernel hides its variables' addresses",
             ),
             Need::Peer => unless(has_peer(), "bpftrace 0.17 is not installed"),
+            Need::Objcopy => unless(
+                Command::new("objcopy").arg("--version").output().is_ok(),
+                "objcopy is not installed",
+            ),
         }
     }
 }

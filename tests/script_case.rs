@@ -204,6 +204,7 @@ pub fn need(word: &str) -> Need {
         "kprobes" => Need::Kprobes,
         "no-kprobes" => Need::NoKprobes,
         "fentry" => Need::Fentry,
+        "objcopy" => Need::Objcopy,
         "x86-64" => Need::X86,
         "pmu" => Need::Pmu,
         "no-pmu" => Need::NoPmu,
