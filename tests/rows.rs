@@ -97,7 +97,11 @@ fn faults(cases: &[Arc<Case>]) -> Vec<String> {
             faults.push(format!("no case shows {name}"));
         }
     }
-    faults.extend(covers.into_keys().map(|row| format!("there is no row {row}")));
+    faults.extend(
+        covers
+            .into_keys()
+            .map(|row| format!("there is no row {row}")),
+    );
     faults
 }
 
@@ -179,14 +183,8 @@ impl Demand {
             Need::Breakpoints => Some("hardware breakpoints"),
             Need::Variables => Some("`CONFIG_KALLSYMS_ALL`"),
             Need::Cgroups => Some("cgroups"),
-            Need::Kernel(..)
-            | Need::Cookies
-            | Need::NoKprobes
-            | Need::ScratchDisk
-            | Need::TwoCpus
-            | Need::X86
-            | Need::NoPmu
-            | Need::Peer => None,
+            // Of the test itself, or told otherwise.
+            _ => None,
         };
         Self {
             version: version.max().unwrap_or(OLDEST),

@@ -181,8 +181,9 @@ fn parse_case(subject: &str, block: &[&str]) -> Case {
 }
 
 const KEYS: [&str; 22] = [
-    "NAME", "ROW", "REFUSES", "PROG", "FILE", "READY", "RUN", "OPTIONS", "PARAMS", "ENV", "NEEDS", "AFTER", "EXPECT",
-    "MAPS", "SORTED", "MATCH", "NEVER", "STDERR", "STATUS", "TIMEOUT", "PEER", "DIFFERS",
+    "NAME", "ROW", "REFUSES", "PROG", "FILE", "READY", "RUN", "OPTIONS", "PARAMS", "ENV", "NEEDS",
+    "AFTER", "EXPECT", "MAPS", "SORTED", "MATCH", "NEVER", "STDERR", "STATUS", "TIMEOUT", "PEER",
+    "DIFFERS",
 ];
 
 fn script(name: &str, texts: [Option<String>; 4]) -> Script {
@@ -212,6 +213,7 @@ pub fn need(word: &str) -> Need {
         "kprobes" => Need::Kprobes,
         "no-kprobes" => Need::NoKprobes,
         "fentry" => Need::Fentry,
+        "objcopy" => Need::Objcopy,
         "x86-64" => Need::X86,
         "pmu" => Need::Pmu,
         "no-pmu" => Need::NoPmu,

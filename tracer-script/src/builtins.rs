@@ -262,6 +262,14 @@ pub(crate) fn is_value(name: &str) -> bool {
         || matches!(name, "leader_comm" | "leader_tid")
 }
 
+/// Why a builtin of bpftrace is not there; [`None`] for all others.
+pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
+    (name == "dw_ustack").then_some(
+        "dw_ustack is not there: stacks are followed in the kernel, which knows frame pointers and no debug \
+         information. Use ustack, with programs that are compiled with -fno-omit-frame-pointer",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,6 +288,9 @@ mod tests {
             .chain(VALUES)
             .filter(|name| !rows.contains(name))
             .collect();
-        assert!(without.is_empty(), "no row in tests/scripts/rows.txt: {without:?}");
+        assert!(
+            without.is_empty(),
+            "no row in tests/scripts/rows.txt: {without:?}"
+        );
     }
 }
