@@ -60,6 +60,8 @@ pub enum Need {
     Chromium,
     /// systemd's checks of units: 252 or later, which can do without systemd at work.
     SystemdAnalyze,
+    /// `objcopy`, which takes debug information out of programs.
+    Objcopy,
 }
 
 impl Need {
@@ -108,6 +110,10 @@ impl Need {
             Need::SystemdAnalyze => unless(
                 systemd() >= Some(252),
                 "systemd-analyze is not installed, or older than 252",
+            ),
+            Need::Objcopy => unless(
+                Command::new("objcopy").arg("--version").output().is_ok(),
+                "objcopy is not installed",
             ),
         }
     }

@@ -2,13 +2,15 @@
 //! known.
 //!
 //! `e2e [FILTER]` runs the tests, as root, with the program that `TRACER` names. `e2e workload NAME …` is
-//! what they run as the traced command. A test that this kernel cannot serve is left out, with the reason.
+//! what they run as the traced command, `e2e table` prints the table of the language. A test that this kernel
+//! cannot serve is left out, with the reason.
 
 mod cases;
 mod exporter;
 mod harness;
 mod http;
 mod prometheus;
+mod rows;
 mod script_case;
 mod workload;
 
@@ -25,12 +27,18 @@ fn main() -> ExitCode {
     {
         return workload::run(workload);
     }
+    let scripts = cases::scripts::all();
+    if words == ["table"] {
+        print!("{}", rows::table(&scripts));
+        return ExitCode::SUCCESS;
+    }
     let mut arguments = Arguments::from_args();
     // One at a time: some look at all that the kernel holds, and all are measured.
     arguments.test_threads = Some(1);
     let mut trials: Vec<Trial> = cases::all().into_iter().map(trial).collect();
-    trials.extend(cases::scripts::trials());
+    trials.extend(cases::scripts::trials(&scripts));
     trials.extend(cases::documents::trials());
+    trials.extend(rows::trials(&scripts));
     let conclusion = libtest_mimic::run(&arguments, trials);
     cases::scripts::clean_up();
     conclusion.exit_code()

@@ -7,6 +7,8 @@
 //! | key | value |
 //! | --- | --- |
 //! | `NAME` | what is shown, as one word; the file's name goes before it |
+//! | `ROW` | a row of the language that it shows, as `probes/begin`: see `scripts/rows.txt` |
+//! | `REFUSES` | a row that it shows to be refused, with the reason on standard error |
 //! | `PROG` | the script, handed over by `-e` |
 //! | `FILE` | the script, handed over as a file |
 //! | `READY` | the name of a script of the folder `scripts` |
@@ -39,6 +41,10 @@ use crate::harness::Need;
 pub struct Case {
     /// File and name, with two colons between.
     pub name: String,
+    /// Rows of the language that it shows.
+    pub rows: Vec<String>,
+    /// Rows of the language that it shows to be refused.
+    pub refuses: Vec<String>,
     /// What is run.
     pub script: Script,
     /// Words before the script.
@@ -143,6 +149,8 @@ fn parse_case(subject: &str, block: &[&str]) -> Case {
         })
     };
     let case = Case {
+        rows: lines("ROW").unwrap_or_default(),
+        refuses: lines("REFUSES").unwrap_or_default(),
         script: script(&name, ["PROG", "FILE", "READY", "RUN"].map(text)),
         options: words("OPTIONS"),
         params: words("PARAMS"),
@@ -172,9 +180,10 @@ fn parse_case(subject: &str, block: &[&str]) -> Case {
     case
 }
 
-const KEYS: [&str; 20] = [
-    "NAME", "PROG", "FILE", "READY", "RUN", "OPTIONS", "PARAMS", "ENV", "NEEDS", "AFTER", "EXPECT",
-    "MAPS", "SORTED", "MATCH", "NEVER", "STDERR", "STATUS", "TIMEOUT", "PEER", "DIFFERS",
+const KEYS: [&str; 22] = [
+    "NAME", "ROW", "REFUSES", "PROG", "FILE", "READY", "RUN", "OPTIONS", "PARAMS", "ENV", "NEEDS",
+    "AFTER", "EXPECT", "MAPS", "SORTED", "MATCH", "NEVER", "STDERR", "STATUS", "TIMEOUT", "PEER",
+    "DIFFERS",
 ];
 
 fn script(name: &str, texts: [Option<String>; 4]) -> Script {
@@ -204,6 +213,7 @@ pub fn need(word: &str) -> Need {
         "kprobes" => Need::Kprobes,
         "no-kprobes" => Need::NoKprobes,
         "fentry" => Need::Fentry,
+        "objcopy" => Need::Objcopy,
         "x86-64" => Need::X86,
         "pmu" => Need::Pmu,
         "no-pmu" => Need::NoPmu,

@@ -83,6 +83,8 @@ fn case(page: &str, example: Example) -> Arc<Case> {
     Arc::new(Case {
         name: format!("{page}::line_{line}"),
         script: Script::Command(command),
+        rows: Vec::new(),
+        refuses: Vec::new(),
         options: Vec::new(),
         params: Vec::new(),
         environment: Vec::new(),

@@ -111,14 +111,18 @@ const READY: [(&str, &str); 33] = ready![
 /// What is printed once probes are attached, where the environment asks for it by the same name.
 const ATTACHED: &str = "__BPFTRACE_NOTIFY_PROBES_ATTACHED";
 
-/// One test for each case, and one more for each that bpftrace 0.17 is asked about.
-///
-/// Its start takes a third of a second: so only a part of the cases asks it, unless `E2E_PEER` is `all`.
-pub fn trials() -> Vec<Trial> {
+/// All cases.
+pub fn all() -> Vec<Arc<Case>> {
     let cases = FILES
         .iter()
         .flat_map(|(subject, text)| parse(subject, text));
-    let cases: Vec<Arc<Case>> = cases.map(Arc::new).collect();
+    cases.map(Arc::new).collect()
+}
+
+/// One test for each case, and one more for each that bpftrace 0.17 is asked about.
+///
+/// Its start takes a third of a second: so only a part of the cases asks it, unless `E2E_PEER` is `all`.
+pub fn trials(cases: &[Arc<Case>]) -> Vec<Trial> {
     for (name, _) in READY {
         let is_it = |case: &Arc<Case>| case.script == Script::Ready(name.to_owned());
         assert!(cases.iter().any(is_it), "the script {name} has no case");

@@ -261,3 +261,36 @@ pub(crate) fn is_value(name: &str) -> bool {
         || argument_number(name).is_some()
         || matches!(name, "leader_comm" | "leader_tid")
 }
+
+/// Why a builtin of bpftrace is not there; [`None`] for all others.
+pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
+    (name == "dw_ustack").then_some(
+        "dw_ustack is not there: stacks are followed in the kernel, which knows frame pointers and no debug \
+         information. Use ustack, with programs that are compiled with -fno-omit-frame-pointer",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows of the language that have cases.
+    const ROWS: &str = include_str!("../../tests/scripts/rows.txt");
+
+    #[test]
+    fn each_has_a_row() {
+        let rows: Vec<&str> = ROWS
+            .lines()
+            .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+            .collect();
+        let functions = FUNCTIONS.iter().map(|function| function.name);
+        let without: Vec<&str> = functions
+            .chain(VALUES)
+            .filter(|name| !rows.contains(name))
+            .collect();
+        assert!(
+            without.is_empty(),
+            "no row in tests/scripts/rows.txt: {without:?}"
+        );
+    }
+}

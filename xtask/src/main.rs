@@ -8,6 +8,7 @@ mod process;
 mod run;
 mod setup;
 mod stamp;
+mod table;
 mod test;
 mod vm;
 
@@ -37,6 +38,8 @@ enum Command {
     Vm(vm::Options),
     /// Measure the program beside its peers: start-up, memory, cost of each event
     Bench(bench::Options),
+    /// Write the manual's table of the language, made of the cases that show it
+    Table,
     /// Make the static program, a .deb and a tarball
     Dist,
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Vm(options) => vm::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Table => table::run(),
         Command::Dist => dist::run(),
     };
     match result {

@@ -137,6 +137,28 @@ impl Checker<'_> {
         }
     }
 
+    /// All arguments of a function that have names, as a record.
+    pub(super) fn all_args(&mut self, args: &Expr) -> Type {
+        use AttachKind::*;
+        let target = self.target().clone();
+        if !matches!(
+            target.kind,
+            Fentry | Fexit | RawTracepoint | Kprobe | Kretprobe | Uprobe
+        ) {
+            return Type::Args;
+        }
+        let Some(signature) = self.facts.signature(&target) else {
+            return self.error(
+                args.span,
+                format!("The arguments of {} are not known", target.name),
+            );
+        };
+        let named = signature.params.iter().filter(|(name, _)| !name.is_empty());
+        let kind = Type::Record(named.cloned().collect());
+        self.set_type(args.id, kind.clone());
+        kind
+    }
+
     pub(super) fn element(&mut self, span: Span, kind: &Type, index: u32) -> Type {
         match kind {
             Type::Tuple(elements) => match elements.get(index as usize) {

@@ -12,6 +12,10 @@ use crate::{
 
 impl Checker<'_> {
     pub(super) fn unary(&mut self, expr: &Expr, operator: UnaryOp, operand: &Expr) -> Type {
+        if let (UnaryOp::AddressOf, ExprKind::Map(_, None)) = (operator, &operand.kind) {
+            self.whole_map(operand, "&");
+            return Type::pointer(Type::Void, Space::Kernel);
+        }
         let kind = self.expr(operand);
         if kind == Type::Unknown {
             return kind;
@@ -36,7 +40,6 @@ impl Checker<'_> {
                     }
                     Type::pointer(kind, Space::Kernel)
                 }
-                ExprKind::Map(_, None) => Type::pointer(Type::Void, Space::Kernel),
                 _ => self.error(
                     expr.span,
                     "Only the address of a variable or a map can be taken",

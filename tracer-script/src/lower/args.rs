@@ -204,10 +204,15 @@ impl Lower<'_, '_> {
                 None => Ok(Operand::Imm(0)),
             };
         }
-        let index = self.parameter_index(name).unwrap_or(0);
         let kind = self.kind(expr);
+        Ok(self.named_argument(name, &kind))
+    }
+
+    /// An argument of a function by its name.
+    pub(super) fn named_argument(&mut self, name: &str, kind: &Type) -> Operand {
+        let index = self.parameter_index(name).unwrap_or(0);
         let value = self.argument(index);
-        Ok(self.narrowed(value, &kind))
+        self.narrowed(value, kind)
     }
 
     fn event_field(&mut self, field: &EventField) -> Result<Operand, Mem> {

@@ -2,6 +2,8 @@
 //! that may leave the program happens after room in the ring buffer has been taken. Then the pieces are put
 //! where they belong, each read from where it is straight to there.
 
+use std::rc::Rc;
+
 use super::{Lower, Mem};
 use crate::{
     ast::{Expr, ExprKind},
@@ -90,7 +92,10 @@ impl Lower<'_, '_> {
                     .collect();
                 self.parts(ordered.into_iter(), wanted)
             }
-            ExprKind::Ident(name) => self.value_piece(name, &own),
+            ExprKind::Ident(name) => match &own {
+                Type::Record(fields) if name == "args" => self.all_args(fields),
+                _ => self.value_piece(name, &own),
+            },
             ExprKind::Call(call) => self.call_piece(expr, call, &own),
             _ => self.copied(expr, &own, wanted),
         }
@@ -140,6 +145,16 @@ impl Lower<'_, '_> {
             parts.push((self.piece_of_memory(from, own_part, wanted_part), size));
         }
         Piece::Parts(parts)
+    }
+
+    /// The arguments of a function by their names.
+    fn all_args(&mut self, fields: &[(Rc<str>, Type)]) -> Piece {
+        let pieces = fields.iter().map(|(name, kind)| {
+            let size = align(self.stored_size(kind));
+            let value = self.named_argument(name, kind);
+            (Piece::Words(vec![value]), size)
+        });
+        Piece::Parts(pieces.collect())
     }
 
     pub(super) fn value_piece(&mut self, name: &str, own: &Type) -> Piece {

@@ -12,6 +12,7 @@ pub mod disk;
 pub mod dwarf;
 pub mod facts;
 pub mod functions;
+pub mod instructions;
 pub mod local_storage;
 pub mod map;
 pub mod markers;

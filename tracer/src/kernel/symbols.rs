@@ -8,9 +8,11 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, ReadRef, SymbolKind};
+use object::{
+    Architecture, Object as _, ObjectSegment as _, ObjectSymbol as _, ReadRef, SymbolKind,
+};
 
-use super::root::Root;
+use super::{dwarf, root::Root};
 use crate::glob::Glob;
 
 /// A function in a file.
@@ -20,6 +22,15 @@ pub struct UserFunction {
     pub name: String,
     /// Bytes from the start of the file: what uprobes are placed by.
     pub offset: u64,
+    /// Bytes of its code; 0 where that is not told.
+    pub size: u64,
+}
+
+impl UserFunction {
+    /// Whether a place of the file is in its code.
+    pub fn holds(&self, offset: u64) -> bool {
+        (self.offset..self.offset.saturating_add(self.size)).contains(&offset)
+    }
 }
 
 /// Finds a binary: by path, by name on `PATH`, or a library by its short name (`c`, `libc`, `libssl.so.3`).
@@ -145,8 +156,9 @@ fn cached(cache: &[u8], name: &str) -> Vec<PathBuf> {
     paths.filter(wanted).map(Path::to_owned).collect()
 }
 
-/// The functions of a file whose names match, in order of their offsets. Those of a separate file of debug
-/// information are not looked for.
+/// The functions of a file whose names match, in order of their offsets.
+///
+/// Where the file is stripped, they are looked for in its debug information, too, if that is there.
 pub fn functions(path: &Path, pattern: &Glob) -> anyhow::Result<Vec<UserFunction>> {
     functions_called(path, &|name| pattern.matches(name.as_bytes()))
 }
@@ -157,9 +169,58 @@ pub fn functions_called(
     wanted: &dyn Fn(&str) -> bool,
 ) -> anyhow::Result<Vec<UserFunction>> {
     let data = fs::read(path)?;
-    let file = object::File::parse(data.as_slice())?;
+    let file = program(&data)?;
     let segments = segments(&file);
-    let mut found: BTreeMap<u64, String> = BTreeMap::new();
+    let mut found = BTreeMap::new();
+    collect(&file, &segments, wanted, &mut found);
+    if is_stripped(&file) {
+        match dwarf::apart(path)? {
+            Some(other) => {
+                let data = fs::read(&other)?;
+                collect(&program(&data)?, &segments, wanted, &mut found);
+            }
+            None if file.dynamic_symbols().next().is_none() => {
+                bail!("it is stripped: it names no functions")
+            }
+            None => {}
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+/// Whether a file names only those functions that other files use; nothing else tells of the others.
+pub fn is_stripped_of_names(path: &Path) -> anyhow::Result<bool> {
+    let data = fs::read(path)?;
+    Ok(is_stripped(&program(&data)?) && dwarf::apart(path)?.is_none())
+}
+
+/// The function that a place of a file is in; [`None`] where none is known.
+pub fn function_around(path: &Path, offset: u64) -> anyhow::Result<Option<UserFunction>> {
+    let functions = functions(path, &Glob::new("*"))?;
+    Ok(functions.into_iter().find(|known| known.holds(offset)))
+}
+
+/// The kind of processor that a file is for.
+pub fn machine(path: &Path) -> anyhow::Result<Architecture> {
+    let data = fs::read(path)?;
+    Ok(program(&data)?.architecture())
+}
+
+fn program(data: &[u8]) -> anyhow::Result<object::File<'_>> {
+    object::File::parse(data).context("it is no program or library (ELF)")
+}
+
+fn is_stripped(file: &object::File<'_>) -> bool {
+    file.symbols().next().is_none()
+}
+
+/// Adds the functions of a file that are wanted, by their places. Of several names for one place the plainest is taken.
+fn collect(
+    file: &object::File<'_>,
+    segments: &[(u64, u64, u64)],
+    wanted: &dyn Fn(&str) -> bool,
+    found: &mut BTreeMap<u64, UserFunction>,
+) {
     for symbol in file.symbols().chain(file.dynamic_symbols()) {
         let Ok(name) = symbol.name() else { continue };
         // A versioned name is that of the function alone.
@@ -167,24 +228,19 @@ pub fn functions_called(
         if symbol.kind() != SymbolKind::Text || !symbol.is_definition() || !wanted(name) {
             continue;
         }
-        let Some(offset) = file_offset(&segments, symbol.address()) else {
+        let Some(offset) = file_offset(segments, symbol.address()) else {
             continue;
         };
-        let known = found.entry(offset).or_insert_with(|| name.to_owned());
-        if rank(name) < rank(known) {
-            *known = name.to_owned();
+        let function = || UserFunction {
+            name: name.to_owned(),
+            offset,
+            size: symbol.size(),
+        };
+        let known = found.entry(offset).or_insert_with(function);
+        if rank(name) < rank(&known.name) {
+            *known = function();
         }
     }
-    if found.is_empty()
-        && file.symbols().next().is_none()
-        && file.dynamic_symbols().next().is_none()
-    {
-        bail!("it is stripped: it names no functions");
-    }
-    Ok(found
-        .into_iter()
-        .map(|(offset, name)| UserFunction { name, offset })
-        .collect())
 }
 
 /// The address of a function or variable of a file, in the program's own numbering as `nm` shows it; [`None`]

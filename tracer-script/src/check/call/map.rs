@@ -92,7 +92,7 @@ impl Checker<'_> {
         Type::Bool
     }
 
-    fn whole_map(&mut self, arg: &Expr, function: &str) {
+    pub(crate) fn whole_map(&mut self, arg: &Expr, function: &str) {
         match &arg.kind {
             ExprKind::Map(name, None) => {
                 let info = self.map(name, arg.span);

@@ -212,7 +212,10 @@ impl Checker<'_> {
             }
             return Type::Void;
         }
-        let kind = self.expr(first);
+        let kind = match self.expr(first) {
+            Type::Args => self.all_args(first),
+            kind => kind,
+        };
         if call.args.len() > 1 {
             return self.error(
                 first.span,

@@ -185,7 +185,7 @@ fn plain<'a>(section: &impl object::ObjectSection<'a>) -> anyhow::Result<Vec<u8>
 }
 
 /// The file that a program's debug information was put into.
-fn apart(path: &Path) -> anyhow::Result<Option<PathBuf>> {
+pub(super) fn apart(path: &Path) -> anyhow::Result<Option<PathBuf>> {
     let data = fs::read(path)?;
     let file = object::File::parse(data.as_slice())?;
     if let Some([first, rest @ ..]) = file.build_id()? {

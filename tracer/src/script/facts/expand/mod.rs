@@ -10,6 +10,7 @@ mod timer;
 pub(super) mod tracepoint;
 pub(super) mod user_function;
 mod watchpoint;
+mod within_function;
 
 use tracer_script::{
     diagnostic::nearest,

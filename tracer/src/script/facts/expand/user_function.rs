@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tracer_script::probe::Target;
 
-use super::{Point, did_you_mean, is_pattern, near, number, source_line};
+use super::{Point, did_you_mean, is_pattern, near, number, source_line, within_function};
 use crate::{
     glob::Glob,
     kernel::{
@@ -133,7 +133,7 @@ fn by_written_name(
         )));
     }
     // It is shown by the name that linkers know, as overloads have one name otherwise.
-    let targets = found.into_iter().map(|UserFunction { name, offset }| {
+    let targets = found.into_iter().map(|UserFunction { name, offset, .. }| {
         let written: &[&str] = match prefix {
             true => &[shown, CPP, &name],
             false => &[shown, &name],
@@ -155,13 +155,17 @@ fn by_symbol(
             .map_err(|error| failed(format!("{}: {error:#}", path.display())))?;
         let offset = offset
             .ok_or_else(|| failed(format!("{} has nothing at {address:#x}", path.display())))?;
+        within_function::check_place(point, path, offset).map_err(failed)?;
         return Ok(vec![target(point, path, &[shown, place], "", offset)]);
     }
     let (function, behind) = split_offset(point, place)?;
     let found = symbols::functions(path, &Glob::new(function))
         .map_err(|error| failed(format!("{}: {error:#}", path.display())))?;
     if found.is_empty() && is_pattern(function) {
-        return Err(failed("no function matches".to_owned()));
+        return Err(failed(format!(
+            "{} has no function that matches",
+            path.display()
+        )));
     }
     if found.is_empty() {
         return Err(failed(missing(point, path, function)));
@@ -169,7 +173,8 @@ fn by_symbol(
     if behind != 0 && found.len() > 1 {
         return Err(failed("an offset needs one function".to_owned()));
     }
-    let targets = found.into_iter().map(|UserFunction { name, offset }| {
+    within_function::check(point, path, &found[0], behind).map_err(failed)?;
+    let targets = found.into_iter().map(|UserFunction { name, offset, .. }| {
         let item = if is_pattern(function) {
             name.as_str()
         } else {
@@ -234,7 +239,11 @@ fn missing(point: &Point<'_>, path: &Path, function: &str) -> String {
     let known = symbols::functions(path, &Glob::new("*")).unwrap_or_default();
     let names = known.iter().map(|found| found.name.as_str());
     let hint = did_you_mean(near(function, names));
-    format!("{binary} has no function {function}{hint}")
+    let stripped = match symbols::is_stripped_of_names(path) {
+        Ok(true) => ". It is stripped: only functions that other files use have names in it",
+        _ => "",
+    };
+    format!("{binary} has no function {function}{hint}{stripped}")
 }
 
 /// Files and functions that match a search, for listing.
