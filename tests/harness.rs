@@ -40,6 +40,12 @@ pub enum Need {
     Cgroups,
     /// Markers of the workloads are written for this machine.
     X86,
+    /// Counters of the processor.
+    Pmu,
+    /// None.
+    NoPmu,
+    /// Memory can be watched by the processor.
+    Breakpoints,
     /// fentry and fexit.
     Fentry,
     /// Linux of this version, or later.
@@ -74,6 +80,12 @@ impl Need {
             Need::ScratchDisk => unless(scratch_disk().is_some(), "there is no scratch disk"),
             Need::TwoCpus => unless(cpus() >= 2, "this machine has one CPU"),
             Need::Cgroups => unless(cgroups().is_some(), "no cgroup hierarchy is mounted"),
+            Need::Pmu => unless(has_pmu(), "this machine has no PMU"),
+            Need::NoPmu => unless(!has_pmu(), "this machine has a PMU"),
+            Need::Breakpoints => unless(
+                has_breakpoints(),
+                "this machine has no breakpoints that work",
+            ),
             Need::X86 => unless(cfg!(target_arch = "x86_64"), "this is not x86-64"),
             Need::Fentry => unless(has_fentry(), "this kernel has no fentry"),
             Need::Kernel(major, minor) => unless(
@@ -127,6 +139,23 @@ fn has_kprobes() -> bool {
 /// Programs at the entries of functions need ftrace's call there.
 fn has_fentry() -> bool {
     has_kprobes() && Path::new("/sys/kernel/tracing/available_filter_functions").exists()
+}
+
+/// The processor's own counters are a PMU by this name, on hybrid processors several that begin so.
+fn has_pmu() -> bool {
+    let pmus = std::fs::read_dir("/sys/bus/event_source/devices");
+    let names = pmus
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name());
+    names
+        .into_iter()
+        .any(|name| name.to_string_lossy().starts_with("cpu"))
+}
+
+fn has_breakpoints() -> bool {
+    Path::new("/sys/bus/event_source/devices/breakpoint").exists()
 }
 
 fn has_variables() -> bool {

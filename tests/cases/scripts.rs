@@ -37,12 +37,15 @@ const FILES: &[(&str, &str)] = &files![
     "errors",
     "fentry",
     "files",
+    "hardware",
     "histograms",
+    "iter",
     "json",
     "kprobes",
     "literals",
     "macros",
     "maps",
+    "modes",
     "net",
     "operators",
     "params",
@@ -59,6 +62,7 @@ const FILES: &[(&str, &str)] = &files![
     "uprobes",
     "usdt",
     "variables",
+    "watchpoints",
 ];
 
 /// The scripts of the library, which are run as they are.

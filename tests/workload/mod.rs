@@ -7,6 +7,7 @@ mod floor;
 mod functions;
 #[cfg(target_arch = "x86_64")]
 mod markers;
+mod memory;
 mod processes;
 
 use std::process::ExitCode;
@@ -49,6 +50,9 @@ pub fn run(words: &[String]) -> ExitCode {
         "markers" => markers::markers(arguments),
         #[cfg(target_arch = "x86_64")]
         "markers-until-watched" => markers::markers_until_watched(arguments),
+        "watched" => memory::watched(arguments),
+        "described" => functions::described(arguments),
+        "marked-line" => functions::marked_line(),
         "recursion" => functions::recursion(arguments),
         "timed-calls" => calls::timed_calls(arguments),
         "timed-opens" => calls::timed_opens(arguments),

@@ -36,6 +36,8 @@ pub struct Struct {
 pub struct Signature {
     /// Parameters with their names.
     pub params: Vec<(Rc<str>, Type)>,
+    /// Parameters that cannot be read by their names, with the reason: `it is a number with a fraction`.
+    pub unreadable: Vec<(Rc<str>, String)>,
     /// What it returns.
     pub returns: Type,
 }
@@ -69,6 +71,13 @@ pub trait Facts {
     fn function(&self, name: &str) -> Option<Rc<Signature>>;
     /// The arguments of a raw tracepoint.
     fn raw_tracepoint(&self, name: &str) -> Option<Rc<Signature>>;
+    /// The prototype of the function or the raw tracepoint that a target is at.
+    fn signature(&self, target: &Target) -> Option<Rc<Signature>> {
+        match target.kind {
+            AttachKind::RawTracepoint => self.raw_tracepoint(&target.item),
+            _ => self.function(&target.item),
+        }
+    }
     /// The fields of a tracepoint's event.
     fn tracepoint(&self, category: &str, name: &str) -> Result<Rc<Vec<EventField>>, String>;
     /// The type of a variable of the kernel.
@@ -103,6 +112,8 @@ pub trait Facts {
 pub struct ExpandOptions {
     /// Only this process.
     pub pid: Option<u32>,
+    /// The process of a command that is run with the script.
+    pub child: Option<u32>,
     /// Attach points that cannot be had are left out rather than refused.
     pub allow_unsafe: bool,
 }

@@ -261,6 +261,7 @@ helpers! {
     GetStack = 67, false;
     GetCurrentCgroupId = 80, true;
     SendSignal = 109, false;
+    SkbOutput = 111, false;
     ProbeReadUser = 112, false;
     ProbeReadKernel = 113, false;
     ProbeReadUserStr = 114, false;
@@ -268,6 +269,7 @@ helpers! {
     SendSignalThread = 117, false;
     Jiffies64 = 118, true;
     GetNsCurrentPidTgid = 120, false;
+    SeqWrite = 127, false;
     KtimeGetBootNs = 125, true;
     RingbufOutput = 130, false;
     RingbufReserve = 131, false;

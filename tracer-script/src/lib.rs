@@ -27,6 +27,7 @@ pub mod marker;
 pub mod parse;
 mod plan;
 mod preprocess;
+pub mod pretty;
 pub mod probe;
 pub mod program;
 mod read;

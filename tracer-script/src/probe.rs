@@ -106,6 +106,9 @@ impl AttachKind {
     }
 }
 
+/// What the number of a BPF program follows in [`Target::group`], where the function is one of that program.
+pub const PROGRAM: &str = "bpf:";
+
 /// One place that a program is attached to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -113,7 +116,7 @@ pub struct Target {
     pub kind: AttachKind,
     /// As the builtin `probe` shows it.
     pub name: String,
-    /// Kernel module, category, path, unit or event.
+    /// Kernel module or BPF program ([`PROGRAM`] and its number), category, path, unit or event.
     pub group: String,
     /// Function, tracepoint, argument.
     pub item: String,

@@ -91,37 +91,48 @@ impl Checker<'_> {
                     }
                 },
             },
-            Fentry | Fexit | RawTracepoint | Kprobe | Kretprobe => {
-                let signature = match target.kind {
-                    RawTracepoint => self.facts.raw_tracepoint(&target.item),
-                    _ => self.facts.function(&target.item),
-                };
-                let Some(signature) = signature else {
+            Uretprobe => self.error(
+                span,
+                "The arguments of a function are not known at its return: keep them at the entry",
+            ),
+            Fentry | Fexit | RawTracepoint | Kprobe | Kretprobe | Uprobe => {
+                let Some(signature) = self.facts.signature(&target) else {
+                    let from = match target.kind {
+                        Uprobe => {
+                            "to the program's debug information, if it has any: use arg0, arg1…"
+                        }
+                        _ => "to the kernel's BTF",
+                    };
                     return self.error(
                         span,
-                        format!(
-                            "The arguments of {} are not known to the kernel's BTF",
-                            target.name
-                        ),
+                        format!("The arguments of {} are not known {from}", target.name),
                     );
                 };
                 match signature.params.iter().find(|(known, _)| **known == *name) {
                     Some((_, kind)) => kind.clone(),
                     None => {
-                        let known: Vec<&str> =
-                            signature.params.iter().map(|(name, _)| &**name).collect();
+                        let mut unreadable = signature.unreadable.iter();
+                        if let Some((_, why)) = unreadable.find(|(known, _)| **known == *name) {
+                            return self.error(span, format!("{name} cannot be read: {why}"));
+                        }
+                        let known: Vec<&str> = signature
+                            .params
+                            .iter()
+                            .map(|(name, _)| &**name)
+                            .filter(|name| !name.is_empty())
+                            .collect();
+                        let known = match known.as_slice() {
+                            [] => "it has none that can be read".to_owned(),
+                            known => format!("it has: {}", known.join(", ")),
+                        };
                         self.error_hint(
                             span,
                             format!("Can't find function parameter {name}"),
-                            format!("it has: {}", known.join(", ")),
+                            known,
                         )
                     }
                 }
             }
-            Uprobe | Uretprobe => self.error(
-                span,
-                "Cannot read the arguments of a user function by name: use arg0, arg1…",
-            ),
             _ => self.not_here(span, "args", "tracepoint, fentry and rawtracepoint"),
         }
     }

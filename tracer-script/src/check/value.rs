@@ -133,7 +133,7 @@ impl Checker<'_> {
     fn retval(&mut self, span: Span, kind: AttachKind) -> Type {
         match kind {
             AttachKind::Kretprobe | AttachKind::Fexit => {
-                let known = self.facts.function(&self.target().item);
+                let known = self.facts.signature(self.target());
                 match known.map(|signature| signature.returns.clone()) {
                     Some(Type::Void) if kind == AttachKind::Fexit => {
                         self.error(span, "The function returns nothing")
@@ -155,6 +155,10 @@ impl Checker<'_> {
         let target = match self.target().kind {
             Kprobe | Kretprobe | Uprobe | Uretprobe | Usdt => "struct pt_regs",
             Profile | Interval | Software | Hardware | Watchpoint => "struct bpf_perf_event_data",
+            Iter => {
+                let name = format!("struct bpf_iter__{}", self.target().item);
+                return Type::pointer(Type::Struct(name.into()), Space::Kernel);
+            }
             _ => return Type::pointer(UINT, Space::Kernel),
         };
         Type::pointer(Type::Struct(target.into()), Space::Kernel)

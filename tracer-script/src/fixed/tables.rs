@@ -359,6 +359,7 @@ pub(super) fn signature(all: Vec<Prototype>, name: &str) -> Option<Rc<Signature>
             .into_iter()
             .map(|(name, kind)| (name.into(), kind))
             .collect(),
+        unreadable: Vec::new(),
         returns,
     }))
 }

@@ -5,7 +5,7 @@ use crate::{
     ast::{Expr, ExprKind},
     facts::EventField,
     ir::{Alu, Arg, Helper, Op, Operand, Reg},
-    probe::AttachKind,
+    probe::{AttachKind, PROGRAM},
     program::ProgramKind,
     types::{Space, Type},
 };
@@ -108,14 +108,33 @@ impl Lower<'_, '_> {
     /// `retval`
     pub(super) fn retval(&mut self, kind: &Type) -> Operand {
         let value = match self.target().kind {
+            AttachKind::Fexit if self.target().group.starts_with(PROGRAM) => self.program_retval(),
             AttachKind::Fexit => {
-                let signature = self.given.facts.function(&self.target().item);
+                let signature = self.given.facts.signature(self.target());
                 let count = signature.map_or(0, |signature| signature.params.len() as u32);
                 Operand::Reg(self.context_word_as_number(count))
             }
             _ => self.register(RESULT),
         };
         self.narrowed(value, kind)
+    }
+
+    /// What a BPF program returns. Where the kernel does not trust its types it takes it to have five arguments: so
+    /// the kernel is asked where the value is, from Linux 5.17 on.
+    fn program_retval(&mut self) -> Operand {
+        if !self.given.facts.since(5, 17) {
+            let span = self.span;
+            self.error(span, "retval of BPF programs is known from Linux 5.17 on");
+            return Operand::Imm(0);
+        }
+        let context = self.context();
+        self.temporarily(|lower| {
+            let to = lower.f().slot(8);
+            lower.store_word(Mem::Slot(to, 0), Operand::Imm(0));
+            let args = vec![Arg::Reg(context), Arg::Slot(to, 0)];
+            lower.call_only(Helper::GetFuncRet, args);
+            Operand::Reg(lower.load(Mem::Slot(to, 0), 8))
+        })
     }
 
     /// Of a register whose upper bytes may hold anything, those that its type has.
@@ -273,6 +292,11 @@ impl Lower<'_, '_> {
             let index = self.parameter_index(name)?;
             return Some(self.context_word(index));
         }
+        if let ExprKind::Ident(word) = &operand.kind
+            && word == "ctx"
+        {
+            return self.context_pointer(name);
+        }
         let (key, _) = self.structure_of(operand)?;
         let (env, facts) = (self.given.env, self.given.facts);
         let field = env.field(&*env.structure(&key, facts)?, name, facts)?;
@@ -286,11 +310,7 @@ impl Lower<'_, '_> {
 
     /// Which argument of the function has this name.
     fn parameter_index(&self, name: &str) -> Option<u32> {
-        let target = self.target();
-        let signature = match target.kind {
-            AttachKind::RawTracepoint => self.given.facts.raw_tracepoint(&target.item),
-            _ => self.given.facts.function(&target.item),
-        };
+        let signature = self.given.facts.signature(self.target());
         let mut params = signature.as_ref()?.params.iter();
         let index = params.position(|(known, _)| **known == *name)?;
         Some(index as u32)

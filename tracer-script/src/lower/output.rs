@@ -225,6 +225,13 @@ impl Lower<'_, '_> {
         self.leave_program();
     }
 
+    /// `unwatch`: user space lets go of the address.
+    pub(crate) fn unwatch(&mut self, call: &Call) {
+        let address = self.val(&call.args[0]);
+        let words = super::piece::Piece::Words(vec![address]);
+        self.send_pieces(ActionKind::Unwatch, vec![UINT], vec![(words, 8)]);
+    }
+
     /// `time`
     pub(crate) fn time(&mut self, call: &Call) {
         let format = match call.args.first() {

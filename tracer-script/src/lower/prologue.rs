@@ -1,6 +1,6 @@
 //! How a program begins and ends: its memory is found, and what is not meant for it is left out.
 
-use super::{Lower, Mem, SCRATCH_BUSY, SCRATCH_RETURNED};
+use super::{Lower, Mem, SCRATCH_BUSY, SCRATCH_RESULT, SCRATCH_RETURNED};
 use crate::{
     ast::Probe,
     ir::{Alu, Arg, Atomic, Base, BlockId, Cond, Helper, Op, Operand, Reg, SlotId},
@@ -66,7 +66,7 @@ pub(super) struct Entry {
     pub(super) returns_from_callback: bool,
     pub(super) exit: BlockId,
     /// Where a program ends that is not meant for what it runs at.
-    unwanted: BlockId,
+    pub(super) unwanted: BlockId,
     /// The number of the place, where it was worked out at the start.
     pub(super) place: Option<Reg>,
 }
@@ -91,10 +91,12 @@ impl Lower<'_, '_> {
         // What is not wanted is left out before anything is set up for it.
         self.select_syscalls();
         self.leave_out_others();
+        self.leave_out_other_objects();
         self.jump(setup);
         self.subprograms(probe);
         self.go_on_at(body);
         self.make_hoisted();
+        self.set_result(Operand::Imm(0));
         if let Some(predicate) = &probe.predicate {
             let then = self.block();
             let exit = self.entry.exit;
@@ -112,15 +114,36 @@ impl Lower<'_, '_> {
     fn exit(&mut self) {
         let exit = self.entry.exit;
         self.go_on_at(exit);
+        self.count_object();
+        let result = match self.has_result() {
+            true => {
+                let base = self.base_of(0);
+                Operand::Reg(self.load(Mem::At(base, SCRATCH_RESULT), 8))
+            }
+            false => Operand::Imm(0),
+        };
         if self.entry.scratch_used && self.claims() {
             let base = self.base_of(0);
             self.store_word(Mem::At(base, SCRATCH_BUSY), Operand::Imm(0));
         }
         let span = self.span;
-        self.f().ret(Operand::Imm(0), span);
+        self.f().ret(result, span);
         let unwanted = self.entry.unwanted;
         self.go_on_at(unwanted);
         self.f().ret(Operand::Imm(0), span);
+    }
+
+    /// Tests tell by their result whether they pass; no one asks for that of other programs.
+    fn has_result(&self) -> bool {
+        matches!(self.target().kind, AttachKind::Test | AttachKind::Bench)
+    }
+
+    /// Keeps what a program returns.
+    pub(super) fn set_result(&mut self, value: Operand) {
+        if self.has_result() {
+            let base = self.scratch_base();
+            self.store_word(Mem::At(base, SCRATCH_RESULT), value);
+        }
     }
 
     /// Where the kernel may interrupt a program by itself, its memory is claimed.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use tracer_script::check::Params;
+use tracer_script::{check::Params, pretty, source::Sources};
 
 use super::common::Format;
 use crate::{
@@ -134,6 +134,33 @@ pub fn environment() -> Vec<(String, String)> {
 /// The word to tell that tracing is on, where that is asked for.
 pub fn notify() -> Option<&'static str> {
     env::var_os(NOTIFY).map(|_| NOTIFY)
+}
+
+/// Prints a script, laid out, to where output goes; 1 where it cannot be read.
+pub fn lay_out(options: &Options) -> anyhow::Result<u8> {
+    let text = match pretty::format(&options.source) {
+        Ok(text) => text,
+        Err(said) => {
+            let sources = Sources::new(&options.file, &options.source);
+            for one in said.iter() {
+                eprint!("{}", one.render(&sources));
+            }
+            return Ok(1);
+        }
+    };
+    let written = match &options.output {
+        Some(path) => {
+            let written = fs::write(path, text);
+            return written
+                .with_context(|| format!("cannot write to {}", path.display()))
+                .map(|()| 0);
+        }
+        None => io::stdout().lock().write_all(text.as_bytes()),
+    };
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(0),
+    }
 }
 
 /// Runs a script to its end, and gives back the status to exit with.

@@ -3,7 +3,7 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    io::{self, PipeReader, PipeWriter, Read as _, Write as _},
+    io::{self, ErrorKind, PipeReader, PipeWriter, Read as _, Write as _},
     os::{
         fd::AsRawFd,
         unix::{fs::PermissionsExt as _, process::CommandExt as _},
@@ -120,10 +120,15 @@ fn hold_back(command: &mut Command, mut ready: PipeWriter, mut go: PipeReader, o
         unsafe { libc::signal(libc::SIGTERM, libc::SIG_DFL) };
         ready.write_all(&std::process::id().to_ne_bytes())?;
         let mut byte = [0];
-        go.read_exact(&mut byte)
+        match go.read_exact(&mut byte) {
+            // There may be nobody left to be told.
+            // SAFETY: the child ends, without any of the handlers that it has a copy of.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => unsafe { libc::_exit(1) },
+            result => result,
+        }
     };
-    // SAFETY: between fork and exec only write(2), read(2), close(2), signal(2) and getpid(2) are called, which
-    // are async-signal-safe.
+    // SAFETY: between fork and exec only write(2), read(2), close(2), signal(2), getpid(2) and _exit(2) are called,
+    // which are async-signal-safe.
     unsafe { command.pre_exec(wait) };
 }
 

@@ -124,7 +124,7 @@ impl Exporter {
         let web = read_web(&config)?;
         warn_of_strangers(&config, &web);
         let web = Current::new(web);
-        let stats = config.bpf_stats.then(sys::enable_stats).transpose();
+        let stats = config.bpf_stats.then(sys::measure_programs).transpose();
         let stats = stats.context("cannot have the kernel count runs of programs (bpf_stats)")?;
         let (handles, mut ends) = start_all(&config.sources)?;
         let kernel = Kernel::running()?;

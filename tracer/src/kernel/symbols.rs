@@ -148,6 +148,14 @@ fn cached(cache: &[u8], name: &str) -> Vec<PathBuf> {
 /// The functions of a file whose names match, in order of their offsets. Those of a separate file of debug
 /// information are not looked for.
 pub fn functions(path: &Path, pattern: &Glob) -> anyhow::Result<Vec<UserFunction>> {
+    functions_called(path, &|name| pattern.matches(name.as_bytes()))
+}
+
+/// The same for those whose symbols are wanted.
+pub fn functions_called(
+    path: &Path,
+    wanted: &dyn Fn(&str) -> bool,
+) -> anyhow::Result<Vec<UserFunction>> {
     let data = fs::read(path)?;
     let file = object::File::parse(data.as_slice())?;
     let segments = segments(&file);
@@ -156,10 +164,7 @@ pub fn functions(path: &Path, pattern: &Glob) -> anyhow::Result<Vec<UserFunction
         let Ok(name) = symbol.name() else { continue };
         // A versioned name is that of the function alone.
         let name = name.split('@').next().unwrap_or(name);
-        if symbol.kind() != SymbolKind::Text
-            || !symbol.is_definition()
-            || !pattern.matches(name.as_bytes())
-        {
+        if symbol.kind() != SymbolKind::Text || !symbol.is_definition() || !wanted(name) {
             continue;
         }
         let Some(offset) = file_offset(&segments, symbol.address()) else {
@@ -203,6 +208,19 @@ pub fn offset_of_address(path: &Path, address: u64) -> anyhow::Result<Option<u64
     let data = fs::read(path)?;
     let file = object::File::parse(data.as_slice())?;
     Ok(file_offset(&segments(&file), address))
+}
+
+/// The address of a place of a file, in the program's own numbering; [`None`] where it is not loaded.
+pub fn address_of_offset(path: &Path, offset: u64) -> anyhow::Result<Option<u64>> {
+    let data = fs::read(path)?;
+    let file = object::File::parse(data.as_slice())?;
+    let segments = file.segments();
+    let found = segments.map(|part| (part.address(), part.file_range()));
+    let mut found =
+        found.filter(|(_, (start, size))| (*start..start.saturating_add(*size)).contains(&offset));
+    Ok(found
+        .next()
+        .map(|(address, (start, _))| address + (offset - start)))
 }
 
 /// Address, size and place in the file of each part that is loaded.
@@ -285,6 +303,8 @@ mod tests {
         assert_eq!(address, Some(symbol.address()));
         let offset = offset_of_address(&own, symbol.address()).expect("readable");
         assert_eq!(offset, Some(function.offset));
+        let back = address_of_offset(&own, function.offset).expect("readable");
+        assert_eq!(back, Some(symbol.address()));
         assert_eq!(offset_of_address(&own, u64::MAX).expect("readable"), None);
     }
 }

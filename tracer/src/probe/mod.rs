@@ -1,6 +1,7 @@
 //! Places in the running system that a program can be attached to: one file for each provider.
 
 pub mod fentry;
+pub mod iterator;
 pub mod kprobe;
 pub mod raw_tracepoint;
 pub mod sampling;

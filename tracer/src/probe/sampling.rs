@@ -58,14 +58,48 @@ const HARDWARE: (u32, &[(&str, u64)]) = (
 pub struct Event {
     kind: u32,
     config: u64,
+    watched: Watched,
 }
+
+/// Memory that is watched; nothing for other events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Watched {
+    address: u64,
+    bytes: u64,
+    access: u32,
+}
+
+/// `PERF_TYPE_BREAKPOINT`.
+const BREAKPOINT: u32 = 5;
+
+/// `HW_BREAKPOINT_*` of `include/uapi/linux/hw_breakpoint.h`.
+const ACCESS: [(char, u32); 3] = [('r', 1), ('w', 2), ('x', 4)];
 
 impl Event {
     /// The clock that samples are taken by.
     pub const CPU_CLOCK: Self = Self {
         kind: SOFTWARE.0,
         config: 0,
+        watched: Watched {
+            address: 0,
+            bytes: 0,
+            access: 0,
+        },
     };
+
+    /// Access to `bytes` of memory from `address` on, of the kinds that `mode` names: a part of `rwx`.
+    pub fn watch(address: u64, bytes: u64, mode: &str) -> Self {
+        let kinds = ACCESS.iter().filter(|(letter, _)| mode.contains(*letter));
+        Self {
+            kind: BREAKPOINT,
+            config: 0,
+            watched: Watched {
+                address,
+                bytes,
+                access: kinds.fold(0, |access, (_, bit)| access | bit),
+            },
+        }
+    }
 
     /// An event that the kernel counts, by its name.
     pub fn software(name: &str) -> Option<Self> {
@@ -79,7 +113,11 @@ impl Event {
 
     fn find((kind, table): (u32, &[(&str, u64)]), name: &str) -> Option<Self> {
         let found = table.iter().find(|(known, _)| *known == name);
-        found.map(|&(_, config)| Self { kind, config })
+        found.map(|&(_, config)| Self {
+            kind,
+            config,
+            watched: Watched::default(),
+        })
     }
 }
 
@@ -94,9 +132,11 @@ pub fn attach(
     let event = PerfEvent {
         kind: event.kind,
         config: event.config,
+        config1: event.watched.address,
+        config2: event.watched.bytes,
+        breakpoint: event.watched.access,
         rate,
         follow_threads: pid.is_some(),
-        ..PerfEvent::default()
     };
     let opened = match pid {
         Some(pid) => open_on_threads(&event, pid)?,
@@ -165,10 +205,24 @@ fn refused(event: &PerfEvent, error: SysError) -> Failure {
                 "{hertz} times a second is more than the kernel allows, which is {limit} ({LIMIT})"
             ))
         }
-        // `perf_event_open` finds no PMU that counts it.
-        _ if error.errno() == libc::ENOENT => {
-            Failure::from("this machine's processor offers no such counter (no PMU)".to_owned())
+        // `reserve_bp_slot()` of kernel/events/hw_breakpoint.c.
+        _ if event.kind == BREAKPOINT && error.errno() == libc::ENOSPC => Failure::from(
+            "all registers that the processor has for breakpoints are taken (x86 has 4)".to_owned(),
+        ),
+        _ if event.kind == BREAKPOINT && error.errno() == libc::EINVAL => Failure::from(
+            "the processor or the kernel does not watch this address in this way".to_owned(),
+        ),
+        _ if event.kind == BREAKPOINT && matches!(error.errno(), libc::ENOENT | libc::ENODEV) => {
+            Failure::from(
+                "this kernel was built without breakpoints (CONFIG_HAVE_HW_BREAKPOINT)".to_owned(),
+            )
         }
+        // `perf_event_open` finds no PMU that counts it.
+        _ if error.errno() == libc::ENOENT => Failure::from(
+            "this machine's processor offers no such counter (no PMU), as many virtual machines; \
+                 software:cpu-clock counts time instead"
+                .to_owned(),
+        ),
         _ => error.into(),
     }
 }

@@ -47,8 +47,14 @@ fn find_function(
     module: &str,
     function: &str,
 ) -> anyhow::Result<FunctionType> {
+    if let Some((program, id)) = facts.program_target(module, function)? {
+        return Ok(FunctionType {
+            id,
+            holder: Some(program),
+        });
+    }
     let (module, id) = facts.fentry_target(module, function)?;
-    let module = match module {
+    let holder = match module {
         Some(name) => {
             let found = sys::btf_of_module(&name)
                 .with_context(|| format!("cannot open the type information of {name}"))?;
@@ -56,5 +62,5 @@ fn find_function(
         }
         None => None,
     };
-    Ok(FunctionType { id, module })
+    Ok(FunctionType { id, holder })
 }

@@ -1,5 +1,6 @@
 //! Scripts: programs that users write, compiled by `tracer-script`, loaded and run here.
 
+mod elf;
 pub mod facts;
 pub mod files;
 pub mod machine;

@@ -37,6 +37,11 @@ impl Checker<'_> {
         }
     }
 
+    pub(crate) fn unwatch(&mut self, _: &Expr, call: &Call) -> Type {
+        self.pointer_or_integer(&call.args[0], "unwatch");
+        Type::Void
+    }
+
     /// A variable that each CPU has of its own: that of this one, or of another. Its type is told by BTF.
     pub(crate) fn percpu_kaddr(&mut self, _: &Expr, call: &Call) -> Type {
         if let Some(cpu) = call.args.get(1) {

@@ -115,6 +115,10 @@ impl Checker<'_> {
         self.expr(&call.args[0]);
         let size = self.size_argument(call.args.get(1), "path");
         match self.target().kind {
+            AttachKind::Iter if !self.facts.since(5, 12) => self.error(
+                expr.span,
+                "path() can be used in iter probes from Linux 5.12 on",
+            ),
             AttachKind::Fentry | AttachKind::Fexit | AttachKind::Iter => Type::Str(size),
             _ => self.error(
                 expr.span,

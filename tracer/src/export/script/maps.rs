@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracer_script::program::{Image, Map};
+use tracer_script::{
+    program::{Image, Map},
+    types::Type,
+};
 
 use super::{
     column,
@@ -126,8 +129,9 @@ impl Maps {
         let mut exported = BTreeMap::new();
         for &index in maps {
             let map = &image.maps[index];
-            let hint = hints.get(&map.name).cloned().unwrap_or_default();
-            if hint.hidden {
+            let hinted = hints.get(&map.name);
+            let hint = hinted.cloned().unwrap_or_default();
+            if hint.hidden || hinted.is_none() && is_working_memory(&image, map) {
                 continue;
             }
             match Shape::of(map) {
@@ -196,6 +200,12 @@ impl Maps {
             group.expire(now, keep, is_alive);
         }
     }
+}
+
+/// Numbers that a script deletes itself are what it works with, such as times of starts: they mean nothing to others.
+fn is_working_memory(image: &Image, map: &Map) -> bool {
+    let is_plain = matches!(map.value, Type::Int { .. } | Type::Bool);
+    is_plain && image.deleted_maps.contains(&map.name)
 }
 
 impl Exported {

@@ -5,26 +5,32 @@
 //! does not have it.
 
 mod c_text;
+mod debug;
 mod event;
 mod expand;
 pub mod list;
 mod machine;
 mod types;
 
-use std::{cell::RefCell, collections::HashMap, hash::Hash, rc::Rc};
+use std::{cell::RefCell, collections::HashMap, hash::Hash, os::fd::OwnedFd, path::Path, rc::Rc};
 
 use anyhow::{Context as _, anyhow};
 use tracer_script::{
     facts::{EventField, ExpandOptions, Facts, Signature, Struct},
-    probe::{AttachKind, Target},
+    probe::{AttachKind, PROGRAM, Target},
     types::Type,
 };
 
-use self::types::{Types, anonymous_id};
+use self::{
+    debug::Binaries,
+    expand::program::program_of,
+    types::{Types, anonymous_id},
+};
 use crate::kernel::{
     Kernel,
     btf::{Btf, Layers, Modules},
     cpus,
+    programs::Programs,
 };
 
 /// Answers that were given before.
@@ -40,6 +46,8 @@ type Enumeration = (Type, Vec<(String, i64)>);
 pub struct KernelFacts<'a> {
     kernel: &'a Kernel,
     modules: Modules,
+    programs: Programs,
+    binaries: Binaries,
     cpus: u32,
     structs: Cache<String, Option<Rc<Struct>>>,
     typedefs: Cache<String, Option<Type>>,
@@ -58,6 +66,8 @@ impl<'a> KernelFacts<'a> {
         Ok(Self {
             kernel,
             modules: Modules::default(),
+            programs: Programs::default(),
+            binaries: Binaries::default(),
             cpus: u32::try_from(cpus)?,
             structs: Cache::default(),
             typedefs: Cache::default(),
@@ -102,6 +112,19 @@ impl<'a> KernelFacts<'a> {
         })
     }
 
+    /// The same for the functions of BPF programs: the program, and the id among its types; [`None`] where `group` is
+    /// none of a program.
+    pub fn program_target(
+        &self,
+        group: &str,
+        function: &str,
+    ) -> anyhow::Result<Option<(OwnedFd, u32)>> {
+        match program_of(group) {
+            Some(program) => self.programs.open(program, function).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// The kernel's own types; [`None`] where it offers none, which is logged.
     fn btf(&self) -> Option<&Btf> {
         match self.kernel.btf() {
@@ -113,9 +136,12 @@ impl<'a> KernelFacts<'a> {
         }
     }
 
-    /// Looks among the kernel's types, and where it has none such, among its modules'.
+    /// Looks among the kernel's types, and where it has none such, among its modules', and those of BPF programs that
+    /// the script is about.
     fn search<T>(&self, look: impl Fn(Types<'_>) -> Option<T>) -> Option<T> {
-        self.in_kernel(&look).or_else(|| self.in_modules(&look))
+        self.in_kernel(&look)
+            .or_else(|| self.in_modules(&look))
+            .or_else(|| self.in_programs(&look))
     }
 
     fn in_kernel<T>(&self, look: impl Fn(Types<'_>) -> Option<T>) -> Option<T> {
@@ -141,6 +167,9 @@ impl<'a> KernelFacts<'a> {
         if name.is_empty() {
             return self.in_kernel(look);
         }
+        if let Some(program) = program_of(name) {
+            return self.in_program(program, name, look);
+        }
         let kernel = self.btf()?;
         match self.modules.get(name, kernel) {
             Ok(btf) => look(Types {
@@ -149,6 +178,30 @@ impl<'a> KernelFacts<'a> {
             }),
             Err(error) => {
                 log::warn!("{error}");
+                None
+            }
+        }
+    }
+
+    fn in_programs<T>(&self, look: impl Fn(Types<'_>) -> Option<T>) -> Option<T> {
+        let mut known = self.programs.known().into_iter();
+        known.find_map(|program| self.in_program(program, &format!("{PROGRAM}{program}"), &look))
+    }
+
+    /// Looks among the types of a BPF program.
+    fn in_program<T>(
+        &self,
+        program: u32,
+        name: &str,
+        look: impl Fn(Types<'_>) -> Option<T>,
+    ) -> Option<T> {
+        match self.programs.types(program) {
+            Ok(types) => look(Types {
+                layers: Layers::new(&types, None),
+                module: name,
+            }),
+            Err(error) => {
+                log::warn!("{error:#}");
                 None
             }
         }
@@ -165,6 +218,7 @@ impl<'a> KernelFacts<'a> {
             return self.in_module(module, |types| types.structure(id));
         }
         self.search(|types| types.structure(types.layers.find_struct(name, union)?))
+            .or_else(|| logged(self.binaries.structure(key)))
     }
 
     fn find_typedef(&self, name: &str) -> Option<Type> {
@@ -185,6 +239,7 @@ impl<'a> KernelFacts<'a> {
             return None;
         }
         self.in_modules(look)
+            .or_else(|| logged(self.binaries.typedef(name)))
     }
 
     fn find_enumeration(&self, name: &str) -> Option<Enumeration> {
@@ -192,7 +247,16 @@ impl<'a> KernelFacts<'a> {
             return self.in_module(module, |types| types.enumeration(id));
         }
         self.search(|types| types.enumeration(types.layers.find_enum(name)?))
+            .or_else(|| logged(self.binaries.enumeration(name)))
     }
+}
+
+/// What was found; that it could not be looked for is logged.
+fn logged<T>(found: anyhow::Result<Option<T>>) -> Option<T> {
+    found.unwrap_or_else(|error| {
+        log::warn!("{error:#}");
+        None
+    })
 }
 
 /// The answer that was given before, or that is found.
@@ -230,10 +294,11 @@ impl Facts for KernelFacts<'_> {
 
     fn enumerator(&self, name: &str) -> Option<(i64, Type)> {
         remember(&self.enumerators, name.to_owned(), |name| {
-            self.search(|types| {
+            let found = self.search(|types| {
                 let (id, value) = types.layers.find_enumerator(name)?;
                 Some((value, types.kind(id)))
-            })
+            });
+            found.or_else(|| logged(self.binaries.enumerator(name)))
         })
     }
 
@@ -242,6 +307,24 @@ impl Facts for KernelFacts<'_> {
             let found = self.search(|types| types.signature(types.layers.find_function(name)?));
             found.map(Rc::new)
         })
+    }
+
+    fn signature(&self, target: &Target) -> Option<Rc<Signature>> {
+        match target.kind {
+            AttachKind::RawTracepoint => self.raw_tracepoint(&target.item),
+            AttachKind::Uprobe | AttachKind::Uretprobe => {
+                let found = self
+                    .binaries
+                    .signature(Path::new(&target.group), target.offset);
+                logged(found).map(Rc::new)
+            }
+            _ if target.group.is_empty() => self.function(&target.item),
+            _ => {
+                let look =
+                    |types: Types<'_>| types.signature(types.layers.find_function(&target.item)?);
+                self.in_module(&target.group, look).map(Rc::new)
+            }
+        }
     }
 
     fn raw_tracepoint(&self, name: &str) -> Option<Rc<Signature>> {

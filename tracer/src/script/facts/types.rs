@@ -150,6 +150,7 @@ impl Types<'_> {
         let (params, returns) = self.function(id)?;
         Some(Signature {
             params: self.typed(params),
+            unreadable: Vec::new(),
             returns: self.kind(returns),
         })
     }
@@ -191,6 +192,7 @@ impl Types<'_> {
     pub(super) fn raw_tracepoint(&self, name: &str) -> Option<Signature> {
         Some(Signature {
             params: self.typed(self.raw_parameters(name)?),
+            unreadable: Vec::new(),
             returns: Type::Void,
         })
     }

@@ -21,6 +21,7 @@ mod table;
 mod tests;
 mod text;
 mod time;
+mod trial;
 mod value;
 
 use std::{
@@ -33,6 +34,8 @@ use tracer_script::{
     program::{Action, Image, Map},
     types::Type,
 };
+
+pub use trial::{Benchmark, Test};
 
 /// One entry of a map as read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,6 +120,16 @@ pub trait Face {
     fn lost(&mut self, events: u64) -> io::Result<()>;
     /// A warning that is not bound to a place, such as a full map.
     fn warning(&mut self, text: &str) -> io::Result<()>;
+    /// So many tests follow.
+    fn tests_begin(&mut self, count: usize) -> io::Result<()>;
+    /// A test follows: what it prints is its output.
+    fn test_begins(&mut self, name: &str) -> io::Result<()>;
+    /// How the test went.
+    fn test_ends(&mut self, test: &Test) -> io::Result<()>;
+    /// How all of them went.
+    fn tests_end(&mut self, tests: &[Test]) -> io::Result<()>;
+    /// What benchmarks have shown.
+    fn benchmarks(&mut self, benchmarks: &[Benchmark]) -> io::Result<()>;
     /// No more records; maps follow.
     fn end(&mut self) -> io::Result<()>;
     /// Writes what is gathered.

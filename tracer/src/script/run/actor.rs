@@ -49,6 +49,8 @@ pub struct Actor {
     pub(super) records: u64,
     status: u8,
     exiting: bool,
+    /// The script has told of an error.
+    wrong: bool,
 }
 
 impl Actor {
@@ -64,6 +66,7 @@ impl Actor {
             records: 0,
             status: 0,
             exiting: false,
+            wrong: false,
         }
     }
 
@@ -80,6 +83,18 @@ impl Actor {
     /// The `end` probes follow: their records are taken again.
     pub fn begin_end(&mut self) {
         self.exiting = false;
+    }
+
+    /// A test follows: what went wrong before is not its fault.
+    pub fn begin_test(&mut self) {
+        self.exiting = false;
+        self.status = 0;
+        self.wrong = false;
+    }
+
+    /// Whether the script has told of an error, or has ended itself as having failed, since the test began.
+    pub fn went_wrong(&self) -> bool {
+        self.wrong || self.status != 0
     }
 
     /// Has the programs of all probes of a kind run.
@@ -111,6 +126,10 @@ impl Actor {
     }
 
     fn act(&mut self, action: &Action, args: &[u8]) -> anyhow::Result<()> {
+        self.wrong |= matches!(
+            action.kind,
+            ActionKind::Errorf(_) | ActionKind::HelperError(_)
+        );
         match &action.kind {
             ActionKind::Printf(_)
             | ActionKind::Errorf(_)
@@ -146,8 +165,8 @@ impl Actor {
             }
             ActionKind::Exit => self.exit(args),
             ActionKind::System(format) => self.system(format, action, args)?,
-            ActionKind::SkbOutput(_) => bail!("skboutput() is not supported"),
-            ActionKind::Unwatch => bail!("unwatch() is not supported"),
+            ActionKind::SkbOutput(_) => bail!("the kernel sent a packet as a record"),
+            ActionKind::Unwatch => self.session.unwatch(first_word(args)),
         }
         Ok(())
     }

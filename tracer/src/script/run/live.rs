@@ -13,11 +13,15 @@ use tokio::{
     sync::mpsc,
     time::{Instant, Interval},
 };
-use tracer_script::{probe::AttachKind, program::Image};
+use tracer_script::{
+    probe::AttachKind,
+    program::{Image, ProgramKind},
+};
 
 use super::{
     Flush, Options, Visit, Visitor,
     actor::{Actor, Wanted},
+    packets::Packets,
     timer::Timers,
     visit,
 };
@@ -29,6 +33,7 @@ use crate::{
         tick,
     },
     kernel::sys,
+    probe::iterator::Round,
     script::{output::Face, session::Session},
 };
 
@@ -37,8 +42,9 @@ const LOSS_PERIOD: Duration = Duration::from_secs(1);
 
 /// All that a running script is made of.
 pub struct Run {
-    actor: Actor,
+    pub(super) actor: Actor,
     records: Option<Records>,
+    packets: Option<Packets>,
     timers: Timers,
     user_signal: Option<Signal>,
     signal_programs: Vec<usize>,
@@ -63,6 +69,10 @@ impl Run {
             .events()?
             .map(|(ring, bytes)| Records::new(ring, bytes))
             .transpose()?;
+        let packets = session
+            .packets()?
+            .map(|array| Packets::new(image.clone(), array, options.params.epoch_offset_ns))
+            .transpose()?;
         let signal_programs = session.on_request(AttachKind::SelfSignal);
         // Without a probe for it the signal ends the process, as it does with any other.
         let user_signal = match signal_programs.is_empty() {
@@ -76,6 +86,7 @@ impl Run {
         Ok(Self {
             actor: Actor::new(image, session, face, wanted),
             records,
+            packets,
             timers: Timers::default(),
             user_signal,
             signal_programs,
@@ -127,6 +138,9 @@ impl Run {
 
     /// Runs until the end, and gives back the status to exit with.
     pub async fn until_the_end(mut self) -> anyhow::Result<u8> {
+        if self.iterate()? {
+            return self.finish();
+        }
         let mut losses = every(Instant::now(), LOSS_PERIOD);
         while !self.actor.is_exiting() {
             // Whatever is ready comes in turn, by chance: a flood of records starves neither timers nor signals.
@@ -141,13 +155,17 @@ impl Run {
                     self.actor.print_maps()?;
                     self.actor.face.flush()?;
                 }
+                result = packets(&mut self.packets) => result?,
                 _ = losses.tick() => {
+                    self.tell_packets()?;
                     self.actor.tell_losses()?;
                     self.actor.face.flush()?;
                 }
                 () = received(&mut self.user_signal) => {
                     let session = &self.actor.session;
-                    self.signal_programs.iter().try_for_each(|&program| session.run(program))?;
+                    for &program in &self.signal_programs {
+                        session.run(program)?;
+                    }
                 }
                 expired = self.timers.next() => {
                     let (program, times) = expired?;
@@ -170,10 +188,40 @@ impl Run {
         self.finish()
     }
 
+    /// Goes through all objects of the script's iterators. True where nothing else can happen, and the script is
+    /// done.
+    fn iterate(&mut self) -> anyhow::Result<bool> {
+        let rounds = self.actor.session.iterators().iter();
+        let rounds: Vec<Round> = rounds
+            .map(|iterator| {
+                iterator
+                    .begin()
+                    .map_err(|failure| failure.at("the iterator"))
+            })
+            .collect::<Result<_, _>>()?;
+        for mut round in rounds {
+            while !self.actor.is_exiting() && round.step()? {
+                self.rest()?;
+            }
+            self.rest()?;
+        }
+        self.actor.face.flush()?;
+        let programs = self.actor.image.programs.iter();
+        let mut others = programs.filter(|program| program.kind != ProgramKind::Iter);
+        Ok(
+            others.all(|program| matches!(program.probe, AttachKind::Begin | AttachKind::End))
+                && !self.actor.session.iterators().is_empty(),
+        )
+    }
+
     /// Detaches first: what is read then is at rest, and exact.
     fn finish(mut self) -> anyhow::Result<u8> {
         self.actor.session.detach();
         self.rest()?;
+        if let Some(packets) = &mut self.packets {
+            packets.rest()?;
+        }
+        self.tell_packets()?;
         self.actor.begin_end();
         self.actor.run_all(AttachKind::End)?;
         self.rest()?;
@@ -193,8 +241,19 @@ impl Run {
         Ok(self.actor.status())
     }
 
+    /// Tells of packets that were lost.
+    fn tell_packets(&mut self) -> anyhow::Result<()> {
+        let lost = self.packets.as_mut().map_or(0, Packets::take_lost);
+        if lost > 0 {
+            self.actor.face.warning(&format!(
+                "{lost} packets were lost: raise perf_rb_pages, or take less of each"
+            ))?;
+        }
+        Ok(())
+    }
+
     /// Takes the records that are there, when nothing makes any more.
-    fn rest(&mut self) -> anyhow::Result<()> {
+    pub(super) fn rest(&mut self) -> anyhow::Result<()> {
         let Self { actor, records, .. } = self;
         match records {
             Some(records) => records.rest(&mut |record| actor.take(record)),
@@ -206,6 +265,13 @@ impl Run {
 async fn batch(records: &mut Option<Records>, actor: &mut Actor) -> anyhow::Result<()> {
     match records {
         Some(records) => records.batch(&mut |record| actor.take(record)).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn packets(packets: &mut Option<Packets>) -> anyhow::Result<()> {
+    match packets {
+        Some(packets) => packets.batch().await,
         None => std::future::pending().await,
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     engine::command::Held,
     kernel::Kernel,
     script::{
-        output::{Face, RawEntry},
+        output::{Benchmark, Face, RawEntry, Test},
         session::assembled::{
             Assembly, HASH, LOSS, NoFacts, action, image, may_trace, no_function, nothing,
             on_request, print, program, send,
@@ -91,6 +91,26 @@ impl Face for Notes {
 
     fn warning(&mut self, text: &str) -> io::Result<()> {
         self.add(format!("warning {text}"))
+    }
+
+    fn tests_begin(&mut self, count: usize) -> io::Result<()> {
+        self.add(format!("tests {count}"))
+    }
+
+    fn test_begins(&mut self, name: &str) -> io::Result<()> {
+        self.add(format!("test {name}"))
+    }
+
+    fn test_ends(&mut self, test: &Test) -> io::Result<()> {
+        self.add(format!("passed {}", test.passed))
+    }
+
+    fn tests_end(&mut self, tests: &[Test]) -> io::Result<()> {
+        self.add(format!("tests done {}", tests.len()))
+    }
+
+    fn benchmarks(&mut self, benchmarks: &[Benchmark]) -> io::Result<()> {
+        self.add(format!("benchmarks {}", benchmarks.len()))
     }
 
     fn end(&mut self) -> io::Result<()> {

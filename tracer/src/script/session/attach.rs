@@ -15,7 +15,8 @@ use super::{ScriptError, load::tracing_type};
 use crate::{
     kernel::{sys::Rate, tracepoint::Tracefs},
     probe::{
-        Failure, fentry,
+        self, Failure, fentry,
+        iterator::Iterator,
         kprobe::{self, Place},
         raw_tracepoint,
         sampling::{self, Event},
@@ -24,10 +25,43 @@ use crate::{
     },
 };
 
+/// What is attached: closing the descriptors detaches.
+#[derive(Default)]
+pub struct Links {
+    held: Vec<OwnedFd>,
+    /// By the address that is watched.
+    watched: Vec<(u64, Vec<OwnedFd>)>,
+    /// In the order of the script.
+    iterators: Vec<Iterator>,
+}
+
+impl Links {
+    /// Detaches all.
+    pub fn detach(self) {
+        let Self {
+            mut held,
+            watched,
+            iterators: _,
+        } = self;
+        held.extend(watched.into_iter().flat_map(|(_, links)| links));
+        probe::detach(held);
+    }
+
+    /// The iterators: user space has them run.
+    pub fn iterators(&self) -> &[Iterator] {
+        &self.iterators
+    }
+
+    /// No longer watches an address. That nothing watches it is no error.
+    pub fn unwatch(&mut self, address: u64) {
+        self.watched.retain(|(watched, _)| *watched != address);
+    }
+}
+
 /// What has been attached.
 #[derive(Default)]
 pub struct Attached {
-    pub links: Vec<OwnedFd>,
+    pub links: Links,
     /// Why places were left out, where they may be.
     pub left_out: Vec<ScriptError>,
     /// Places that the kernel refuses are left out, rather than being an error.
@@ -41,9 +75,21 @@ impl Attached {
         attached: Result<Vec<OwnedFd>, Failure>,
         what: &str,
     ) -> Result<(), ScriptError> {
+        self.keep(program, attached, what, |links, found| {
+            links.held.extend(found)
+        })
+    }
+
+    fn keep<T>(
+        &mut self,
+        program: &Program,
+        attached: Result<T, Failure>,
+        what: &str,
+        keep: impl FnOnce(&mut Links, T),
+    ) -> Result<(), ScriptError> {
         let failed = |failure: Failure| ScriptError::at(program.span, failure.at(what).to_string());
         match attached.map_err(failed) {
-            Ok(links) => self.links.extend(links),
+            Ok(found) => keep(&mut self.links, found),
             Err(error) if self.may_leave_out => self.left_out.push(error),
             Err(error) => return Err(error),
         }
@@ -84,6 +130,12 @@ fn attach_one(
                 attached.add(program, link.map(|link| vec![link]), &what)?;
             }
         }
+        ProgramKind::Iter => {
+            let name = &program.targets[only.unwrap_or(0)].name;
+            attached.keep(program, Iterator::attach(fd), name, |links, iterator| {
+                links.iterators.push(iterator)
+            })?;
+        }
         _ => {
             let mut places = Places::default();
             for (index, target) in program.targets.iter().enumerate() {
@@ -92,7 +144,12 @@ fn attach_one(
                 }
                 let cookie = program.cookies.as_ref().map(|cookies| cookies[index]);
                 let links = places.attach(program.kind, fd, target, cookie);
-                attached.add(program, links, &target.name)?;
+                attached.keep(program, links, &target.name, |links, found| {
+                    match target.kind {
+                        AttachKind::Watchpoint => links.watched.push((target.offset, found)),
+                        _ => links.held.extend(found),
+                    }
+                })?;
             }
         }
     }
@@ -228,14 +285,16 @@ fn event(target: &Target) -> Result<Event, Failure> {
     let event = match target.kind {
         AttachKind::Hardware => Event::hardware(&target.item),
         AttachKind::Software => Event::software(&target.item),
+        AttachKind::Watchpoint => Some(Event::watch(target.offset, target.count, &target.group)),
         _ => Some(Event::CPU_CLOCK),
     };
     event.ok_or_else(|| Failure::from(format!("there is no event {}", target.item)))
 }
 
 fn rate(target: &Target) -> Rate {
-    match target.group.as_str() {
-        "hz" => Rate::Hertz(target.count),
+    match (target.kind, target.group.as_str()) {
+        (AttachKind::Watchpoint, _) => Rate::Every(1),
+        (_, "hz") => Rate::Hertz(target.count),
         _ => Rate::Every(target.count),
     }
 }

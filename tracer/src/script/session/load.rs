@@ -74,13 +74,13 @@ impl Loader<'_> {
             target: None,
         };
         let programs = match program.kind {
-            ProgramKind::Fentry { .. } => self.load_for_each(program, &spec)?,
+            ProgramKind::Fentry { .. } | ProgramKind::Iter => self.load_for_each(program, &spec)?,
             _ => vec![(self.load_one(program, &spec)?, None)],
         };
         Ok(Loaded { programs })
     }
 
-    /// A program on a trampoline is made for one function.
+    /// A program on a trampoline is made for one function, one on an iterator for that.
     fn load_for_each(
         &self,
         program: &Program,
@@ -88,9 +88,9 @@ impl Loader<'_> {
     ) -> Result<Vec<(OwnedFd, Option<usize>)>, ScriptError> {
         let load = |(index, target): (usize, &Target)| {
             let function = self.function(program, target)?;
-            let module = function.module.as_ref().map(|module| module.as_fd());
+            let holder = function.holder.as_ref().map(|holder| holder.as_fd());
             let spec = ProgramSpec {
-                target: Some((function.id, module)),
+                target: Some((function.id, holder)),
                 ..*spec
             };
             Ok((self.load_one(program, &spec)?, Some(index)))
@@ -99,7 +99,11 @@ impl Loader<'_> {
     }
 
     fn function(&self, program: &Program, target: &Target) -> Result<FunctionType, ScriptError> {
-        (self.find_function)(&target.group, &target.item).map_err(|error| {
+        let name = match program.kind {
+            ProgramKind::Iter => format!("bpf_iter_{}", target.item),
+            _ => target.item.clone(),
+        };
+        (self.find_function)(&target.group, &name).map_err(|error| {
             let name = &target.name;
             ScriptError::at(program.span, format!("cannot attach to {name}: {error:#}"))
         })
@@ -140,12 +144,7 @@ fn program_type(
         ProgramKind::UprobeMulti { .. } => (BPF_PROG_TYPE_KPROBE, Some(BPF_TRACE_UPROBE_MULTI)),
         ProgramKind::Fentry { on_return } => (BPF_PROG_TYPE_TRACING, Some(tracing_type(on_return))),
         ProgramKind::PerfEvent => (BPF_PROG_TYPE_PERF_EVENT, None),
-        ProgramKind::Iter => {
-            return Err(ScriptError::at(
-                program.span,
-                "iter probes are not supported: use another probe",
-            ));
-        }
+        ProgramKind::Iter => (BPF_PROG_TYPE_TRACING, Some(BPF_TRACE_ITER)),
     })
 }
 

@@ -18,17 +18,17 @@ use std::{
     rc::Rc,
 };
 
-use aya::maps::{Map as AyaMap, MapData, MapError, RingBuf};
+use aya::maps::{Map as AyaMap, MapData, MapError, PerfEventArray, RingBuf};
 use tracer_script::{
     config::MissingProbes,
     probe::AttachKind,
     program::{Image, MapRole, ProgramKind},
 };
 
-use self::attach::Attached;
+use self::attach::{Attached, Links};
 use crate::{
     kernel::{map::Map, session::ProgramStats, sys},
-    probe,
+    probe::iterator::Iterator,
 };
 
 pub use data::{Losses, Stacks};
@@ -38,8 +38,8 @@ pub use error::ScriptError;
 pub struct FunctionType {
     /// The id of its type in the kernel's BTF, or in its module's.
     pub id: u32,
-    /// The BTF of its module, where it is in one.
-    pub module: Option<OwnedFd>,
+    /// The BTF of its module, or the BPF program, where it is in one.
+    pub holder: Option<OwnedFd>,
 }
 
 /// Finds a function of the kernel by its module (empty for any) and its name.
@@ -56,7 +56,7 @@ pub struct Session {
     image: Rc<Image>,
     maps: Vec<Rc<Map>>,
     programs: Vec<Loaded>,
-    links: Vec<OwnedFd>,
+    links: Links,
 }
 
 impl Session {
@@ -68,7 +68,7 @@ impl Session {
             image,
             maps,
             programs,
-            links: Vec::new(),
+            links: Links::default(),
         })
     }
 
@@ -81,17 +81,27 @@ impl Session {
         };
         for (program, loaded) in self.image.programs.iter().zip(&self.programs) {
             if let Err(error) = attach::attach(program, &loaded.programs, &mut attached) {
-                probe::detach(attached.links);
+                attached.links.detach();
                 return Err(error);
             }
         }
-        self.links.append(&mut attached.links);
+        self.links = attached.links;
         Ok(attached.left_out)
     }
 
     /// Detaches all programs; maps stay, so that what they hold can be read at rest.
     pub fn detach(&mut self) {
-        probe::detach(std::mem::take(&mut self.links));
+        std::mem::take(&mut self.links).detach();
+    }
+
+    /// The iterators that are attached, in the script's order.
+    pub fn iterators(&self) -> &[Iterator] {
+        self.links.iterators()
+    }
+
+    /// No longer watches an address of memory.
+    pub fn unwatch(&mut self, address: u64) {
+        self.links.unwatch(address);
     }
 
     /// The numbers of the programs that user space has run for probes of this kind, in the script's order.
@@ -103,18 +113,30 @@ impl Session {
             .collect()
     }
 
-    /// Runs a program of those that user space has run.
-    pub fn run(&self, program: usize) -> Result<(), ScriptError> {
+    /// Runs a program of those that user space has run, and gives back what it returns.
+    pub fn run(&self, program: usize) -> Result<u32, ScriptError> {
         let image = &self.image.programs[program];
+        let mut result = 0;
         for (fd, _) in &self.programs[program].programs {
-            sys::prog_run(fd.as_fd()).map_err(|error| {
+            result = sys::prog_run(fd.as_fd()).map_err(|error| {
                 ScriptError::at(
                     image.span,
                     format!("cannot run the {} probe: {error}", image.probe.name()),
                 )
             })?;
         }
-        Ok(())
+        Ok(result)
+    }
+
+    /// How often a program has run so far, and for how many nanoseconds in all, where the kernel measures that.
+    pub fn run_time(&self, program: usize) -> Result<(u64, u64), ScriptError> {
+        let mut sum = (0, 0);
+        for (fd, _) in &self.programs[program].programs {
+            let info = sys::prog_info(fd.as_fd())
+                .map_err(|error| ScriptError::new(format!("cannot look at a program: {error}")))?;
+            sum = (sum.0 + info.run_cnt, sum.1 + info.run_time_ns);
+        }
+        Ok(sum)
     }
 
     /// The ring buffer and its bytes; [`None`] where the script sends no records.
@@ -132,6 +154,24 @@ impl Session {
         let bytes = map.max_entries() as u32;
         ring.map(|ring| Some((ring, bytes)))
             .map_err(|reason| ScriptError::new(format!("cannot read the ring buffer: {reason}")))
+    }
+
+    /// Where packets come; [`None`] where the script takes none.
+    pub fn packets(&self) -> Result<Option<PerfEventArray<MapData>>, ScriptError> {
+        let Some(map) = self.of_role(MapRole::Packets) else {
+            return Ok(None);
+        };
+        let array = map
+            .try_clone_fd()
+            .map_err(|error| error.to_string())
+            .and_then(|fd| MapData::from_fd(fd).map_err(|error: MapError| error.to_string()))
+            .and_then(|data| {
+                PerfEventArray::try_from(AyaMap::PerfEventArray(data))
+                    .map_err(|error| error.to_string())
+            });
+        array
+            .map(Some)
+            .map_err(|reason| ScriptError::new(format!("cannot read packets: {reason}")))
     }
 
     /// The frames of stacks.

@@ -5,7 +5,7 @@ use crate::export::{
 };
 use tracer_script::{
     program::{MapKind, MapRole},
-    types::{Aggregate, Type},
+    types::Aggregate,
 };
 
 const INT: Type = Type::Int {
@@ -13,8 +13,8 @@ const INT: Type = Type::Int {
     signed: true,
 };
 
-fn exported(name: &str, key: Type, value: Type, hint: Hint) -> Result<Exported, String> {
-    let map = Map {
+fn map(name: &str, key: Type, value: Type) -> Map {
+    Map {
         name: name.to_owned(),
         role: MapRole::Script,
         kind: MapKind::PercpuHash,
@@ -25,7 +25,11 @@ fn exported(name: &str, key: Type, value: Type, hint: Hint) -> Result<Exported, 
         entries: 10,
         bucket_in_key: false,
         presence: false,
-    };
+    }
+}
+
+fn exported(name: &str, key: Type, value: Type, hint: Hint) -> Result<Exported, String> {
+    let map = map(name, key, value);
     let image = Image {
         key_names: [
             ("@k", vec!["pid"]),
@@ -203,4 +207,27 @@ fn labels_come_once() {
         labels("@pair", Some(["a.b", "a_B"])).expect_err("twice"),
         "two labels of @pair have the same name"
     );
+}
+
+#[test]
+fn what_a_script_works_with_is_no_metric() {
+    let image = Rc::new(Image {
+        maps: vec![
+            map("@start", INT, INT),
+            map("@level", INT, INT),
+            map("@hinted", INT, INT),
+            map("@calls", INT, Type::Aggregate(Aggregate::Count)),
+        ],
+        deleted_maps: ["@start", "@hinted", "@calls"].map(str::to_owned).into(),
+        ..Image::default()
+    });
+    let hints = Hints::from([("@hinted".to_owned(), Hint::default())]);
+    let options = Series::default().options("p".to_owned());
+    let mut maps = Maps::new(image, Box::new(|_| None), &[0, 1, 2, 3], &hints, &options)
+        .expect("hints are right");
+    let names: Vec<String> = maps
+        .groups()
+        .map(|group| group.columns()[0].name.to_string())
+        .collect();
+    assert_eq!(names, ["p_level", "p_hinted", "p_calls"]);
 }

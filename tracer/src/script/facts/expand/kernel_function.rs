@@ -208,12 +208,8 @@ fn matching_probes(
 
 /// `item` is the function, `group` its module, empty for the kernel itself.
 pub(super) fn expand_trampoline(point: &Point<'_>) -> Result<Vec<Target>, String> {
-    if point.rest.first() == Some(&"bpf") {
-        return Err(format!(
-            "{}: {} on BPF programs is not supported yet",
-            point.name(),
-            point.kind.name()
-        ));
+    if let Some(("bpf", rest)) = point.rest.split_first().map(|(first, rest)| (*first, rest)) {
+        return super::program::expand(point, rest);
     }
     let (module, name) = parts(point)?;
     if is_pattern(name) || module.is_some_and(is_pattern) {

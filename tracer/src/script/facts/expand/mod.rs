@@ -1,11 +1,15 @@
 //! From an attach point as it is written to the places it means: one file for each family of providers.
 
+pub(super) mod iterator;
 pub(super) mod kernel_function;
 pub(super) mod marker;
 pub(super) mod perf;
+pub(super) mod program;
+mod source_line;
 mod timer;
 pub(super) mod tracepoint;
 pub(super) mod user_function;
+mod watchpoint;
 
 use tracer_script::{
     diagnostic::nearest,
@@ -47,9 +51,9 @@ pub(super) fn expand(
         Fentry | Fexit => kernel_function::expand_trampoline(&point),
         Uprobe | Uretprobe => user_function::expand(&point),
         Usdt => marker::expand(&point),
-        Test | Bench | Watchpoint | Iter => {
-            Err(format!("{} probes are not supported yet", kind.name()))
-        }
+        Watchpoint => watchpoint::expand(&point),
+        Iter => iterator::expand(&point),
+        Test | Bench => Err(format!("{} probes are not supported yet", kind.name())),
     }
 }
 

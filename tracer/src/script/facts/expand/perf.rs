@@ -72,9 +72,11 @@ pub(super) fn expand(point: &Point<'_>) -> Result<Vec<Target>, String> {
 
 fn unknown(kind: &str, event: &str, events: &[Event]) -> String {
     let names: Vec<&str> = events.iter().map(|(name, ..)| *name).collect();
-    let hint = did_you_mean(nearest(event, names.iter().copied()));
+    let aliases = events.iter().map(|(_, alias, _)| *alias);
+    let aliases = aliases.filter(|alias| !alias.is_empty());
+    let hint = did_you_mean(nearest(event, names.iter().copied().chain(aliases)));
     format!(
-        "there is no {kind} event {event}{hint} There are: {}",
+        "there is no {kind} event {event}; there are {}{hint}",
         names.join(", ")
     )
 }

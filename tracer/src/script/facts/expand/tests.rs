@@ -46,7 +46,7 @@ fn providers_are_known_by_all_their_names() {
     assert!(error("intervall:s:1").ends_with("did you mean interval?"));
     assert!(error("begin:1").contains("takes nothing"));
     assert!(error("self:signal:SIGUSR2").contains("SIGUSR1 only"));
-    for unsupported in ["iter:task", "w:0x1:4:w", "bench:a", "test:a"] {
+    for unsupported in ["bench:a", "test:a"] {
         assert!(error(unsupported).contains("not supported yet"));
     }
 }
@@ -203,7 +203,7 @@ fn trampolines_name_the_module() {
     assert!(found.contains(&read));
     let none = error("fentry:vfs_raed");
     assert!(none.contains("did you mean vfs_read"), "{none}");
-    assert!(error("fentry:bpf:x").contains("not supported yet"));
+    assert!(error("fentry:bpf:x:y:z").contains("is written as"));
 }
 
 #[test]
@@ -242,5 +242,24 @@ fn functions_of_programs_are_places_in_files() {
     assert!(error(&format!("uprobe:{path}:0xfffffffffffffff0")).contains("nothing at"));
     assert!(error("uprobe:/no/such/file:f").contains("cannot find"));
     assert!(error("uprobe:/no/such*/file:f").contains("No file matches"));
-    assert!(error("uprobe:/bin/sh:cpp:f").contains("mangled"));
+    assert!(error("uprobe:/bin/sh:cpp:f").contains("no function that is called f in C++"));
+}
+
+#[test]
+fn watchpoints_are_of_what_processors_can_watch() {
+    let target = one("w:0x1000:8:rw");
+    assert_eq!(target.name, "watchpoint:0x1000:8:rw");
+    assert_eq!((target.offset, target.count), (0x1000, 8));
+    assert_eq!(target.group, "rw");
+    for (wrong, part) in [
+        ("w:0x1000:8", "is written as"),
+        ("w:nowhere:8:w", "is no address"),
+        ("w:0x1000:3:w", "3 bytes cannot be watched"),
+        ("w:0x1001:8:w", "no multiple"),
+        ("w:0x1000:8:", "is no mode"),
+        ("w:0x1000:8:ww", "is no mode"),
+        ("w:0x1000:8:rwx", "alone"),
+    ] {
+        assert!(error(wrong).contains(part), "{wrong}: {}", error(wrong));
+    }
 }

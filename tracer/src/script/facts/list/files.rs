@@ -1,6 +1,6 @@
 //! Places in programs and libraries: functions, and static markers with their arguments.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use tracer_script::{
@@ -12,6 +12,7 @@ use tracer_script::{
 use super::{Entry, What};
 use crate::{
     glob::Glob,
+    kernel::symbols::UserFunction,
     script::facts::{
         KernelFacts,
         expand::{marker, user_function},
@@ -45,11 +46,11 @@ fn functions(kind: AttachKind, rest: &str, pid: Option<u32>) -> anyhow::Result<V
     }
     let found = user_function::functions_of(binary, pattern, pid)?;
     let plain = binary.contains('/') && Glob::new(binary).is_plain();
-    let entry = |(path, function): (PathBuf, String)| {
-        let path = path.display().to_string();
-        let shown = if plain { binary } else { &path };
-        let name = format!("{}:{shown}:{function}", kind.name());
-        Entry::new(name, What::Nothing)
+    let entry = |(path, function): (PathBuf, UserFunction)| {
+        let of = path.display().to_string();
+        let shown = if plain { binary } else { &of };
+        let name = format!("{}:{shown}:{}", kind.name(), function.name);
+        Entry::new(name, What::OfProgram(path, function.offset))
     };
     Ok(found.into_iter().map(entry).collect())
 }
@@ -68,6 +69,24 @@ fn markers(rest: &str, pid: Option<u32>) -> anyhow::Result<Vec<Entry>> {
         Entry::new(name, What::Arguments(lines.collect()))
     };
     Ok(found.into_iter().map(entry).collect())
+}
+
+/// The arguments of a function of a program as its source has them; none without debug information.
+pub(super) fn parameters(
+    facts: &KernelFacts<'_>,
+    path: &Path,
+    offset: u64,
+) -> anyhow::Result<Vec<String>> {
+    let Some((dwarf, function)) = facts.binaries.function(path, offset)? else {
+        return Ok(Vec::new());
+    };
+    let parameters = function.parameters.iter();
+    parameters
+        .map(|parameter| {
+            let written = format!("{} {}", dwarf.written(parameter.kind)?, parameter.name);
+            Ok(written.trim_end().to_owned())
+        })
+        .collect()
 }
 
 /// `int32 arg0`

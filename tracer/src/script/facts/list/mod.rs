@@ -2,12 +2,15 @@
 
 mod files;
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, anyhow, bail};
-use tracer_script::probe::AttachKind;
+use tracer_script::probe::{AttachKind, PROGRAM};
 
 use super::{
     KernelFacts,
     expand::{
+        iterator,
         kernel_function::traceable,
         perf::{HARDWARE, SOFTWARE},
         tracepoint,
@@ -20,9 +23,10 @@ use crate::{
 };
 
 /// Providers whose places can be told without naming a file.
-const LISTED: [AttachKind; 6] = [
+const LISTED: [AttachKind; 7] = [
     AttachKind::Fentry,
     AttachKind::Hardware,
+    AttachKind::Iter,
     AttachKind::Kprobe,
     AttachKind::RawTracepoint,
     AttachKind::Software,
@@ -42,6 +46,10 @@ enum What {
     Nothing,
     /// Arguments that are known already, a line each.
     Arguments(Vec<String>),
+    /// An iterator's name.
+    Iterator(String),
+    /// A function of a program: the file, and its place in it.
+    OfProgram(PathBuf, u64),
     /// A tracepoint's category and name.
     Event(String, String),
     /// A raw tracepoint's module and name.
@@ -176,6 +184,10 @@ fn candidates(facts: &KernelFacts<'_>, kind: AttachKind) -> anyhow::Result<Vec<E
                 )
             })
             .collect(),
+        Iter => iterator::iterators(facts)?
+            .into_iter()
+            .map(|name| Entry::new(format!("iter:{name}"), What::Iterator(name)))
+            .collect(),
         Kprobe | Kretprobe | Fentry | Fexit => functions(facts, kind)?,
         _ => bail!(
             "{} probes cannot be listed: they are made as a script asks for them",
@@ -201,7 +213,16 @@ fn functions(facts: &KernelFacts<'_>, kind: AttachKind) -> anyhow::Result<Vec<En
             },
         }
     };
-    Ok(found.into_iter().map(entry).collect())
+    let mut entries: Vec<Entry> = found.into_iter().map(entry).collect();
+    if matches!(kind, AttachKind::Fentry | AttachKind::Fexit) {
+        let of_programs = facts.programs.functions()?.into_iter();
+        entries.extend(of_programs.map(|one| {
+            let group = format!("{PROGRAM}{}", one.program);
+            let name = format!("{}:{group}:{}", kind.name(), one.name);
+            Entry::new(name, What::Function(group, one.name))
+        }));
+    }
+    Ok(entries)
 }
 
 fn arguments(facts: &KernelFacts<'_>, what: &What) -> anyhow::Result<Vec<String>> {
@@ -212,6 +233,11 @@ fn arguments(facts: &KernelFacts<'_>, what: &What) -> anyhow::Result<Vec<String>
     Ok(match what {
         What::Nothing => Vec::new(),
         What::Arguments(lines) => lines.clone(),
+        What::OfProgram(path, offset) => files::parameters(facts, path, *offset)?,
+        What::Iterator(name) => iterator::members(facts, name)
+            .into_iter()
+            .map(|(name, kind)| format!("{kind} {name}"))
+            .collect(),
         What::Event(category, name) => facts
             .kernel
             .tracefs()?
