@@ -5,7 +5,7 @@ use std::{
     io::{BufRead as _, BufReader},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Child, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -89,7 +89,13 @@ impl Exporter {
     pub fn start(words: &[&str], flag: &str) -> Self {
         let mut all = words.to_vec();
         all.extend(["-v", flag, "127.0.0.1:0"]);
-        let mut child = command(&all)
+        Self::spawn(command(&all))
+    }
+
+    /// Starts this command, which serves on a free port and tells so, and waits until it does.
+    #[track_caller]
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -5,6 +5,7 @@ mod life;
 mod page;
 mod prometheus;
 mod requests;
+mod service;
 
 use crate::harness::Test;
 
@@ -14,6 +15,7 @@ pub fn tests() -> Vec<Test> {
         life::tests(),
         page::tests(),
         requests::tests(),
+        service::tests(),
         contrib::tests(),
     ]
     .into_iter()
