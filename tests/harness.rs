@@ -56,6 +56,12 @@ pub enum Need {
     Peer,
     /// `objcopy`, which takes debug information out of programs.
     Objcopy,
+    /// Prometheus and promtool.
+    Prometheus,
+    /// Chromium, to look at pages with.
+    Chromium,
+    /// systemd's checks of units: 252 or later, which can do without systemd at work.
+    SystemdAnalyze,
 }
 
 impl Need {
@@ -94,11 +100,42 @@ impl Need {
             ),
             Need::Peer => unless(has_peer(), "bpftrace 0.17 is not installed"),
             Need::Objcopy => unless(
-                Command::new("objcopy").arg("--version").output().is_ok(),
+                answers("objcopy", &["--version"]),
                 "objcopy is not installed",
+            ),
+            Need::Prometheus => unless(
+                crate::prometheus::is_there(),
+                "Prometheus is not installed: cargo xtask setup --prometheus",
+            ),
+            Need::Chromium => unless(
+                answers("chromium", &["--version"]),
+                "Chromium is not installed",
+            ),
+            Need::SystemdAnalyze => unless(
+                systemd() >= Some(252),
+                "systemd-analyze is not installed, or older than 252",
             ),
         }
     }
+
+    /// True for what a machine that tests every change must have: what is missing there fails.
+    pub fn is_required(self) -> bool {
+        let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+        in_ci && self == Need::Prometheus
+    }
+}
+
+/// Whether a program is there and does well.
+fn answers(program: &str, words: &[&str]) -> bool {
+    let output = Command::new(program).args(words).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// The version of systemd's tools.
+fn systemd() -> Option<u32> {
+    let output = Command::new("systemd-analyze").arg("--version").output();
+    let text = String::from_utf8(output.ok()?.stdout).ok()?;
+    text.split(' ').nth(1)?.parse().ok()
 }
 
 fn has_kprobes() -> bool {

@@ -5,7 +5,10 @@
 //! what they run as the traced command. A test that this kernel cannot serve is left out, with the reason.
 
 mod cases;
+mod exporter;
 mod harness;
+mod http;
+mod prometheus;
 mod script_case;
 mod workload;
 
@@ -34,8 +37,13 @@ fn main() -> ExitCode {
 }
 
 fn trial(test: Test) -> Trial {
-    let missing = test.needs.iter().find_map(Need::missing);
-    if let Some(reason) = &missing {
+    let lacks = |need: &Need| need.missing().map(|reason| (*need, reason));
+    let missing = test.needs.iter().find_map(lacks);
+    if let Some((need, reason)) = &missing {
+        if need.is_required() {
+            let reason = reason.clone();
+            return Trial::test(test.name, move || Err(reason.into()));
+        }
         eprintln!("SKIPPED {}: {reason}", test.name);
     }
     let run = test.run;

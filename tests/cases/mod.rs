@@ -5,6 +5,7 @@ mod block;
 mod clean;
 pub mod documents;
 mod exec;
+mod export;
 mod filters;
 mod function;
 mod loss;
@@ -30,6 +31,7 @@ pub fn all() -> Vec<Test> {
         clean::tests(),
         bad_input::tests(),
         output::tests(),
+        export::tests(),
     ]
     .into_iter()
     .flatten()

@@ -45,6 +45,7 @@ const FILES: &[(&str, &str)] = &files![
     "literals",
     "macros",
     "maps",
+    "modes",
     "net",
     "operators",
     "params",

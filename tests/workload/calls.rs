@@ -103,6 +103,22 @@ pub fn sleeps() {
     }
 }
 
+/// `measured-sleeps N --comm NAME`: N sleeps of 0.5 to 8 ms, as many of each magnitude, and the seconds that each took,
+/// on standard output.
+pub fn measured_sleeps(arguments: &[&str]) {
+    if let Some(comm) = flag(arguments, "--comm") {
+        set_comm(comm);
+    }
+    let times = number(arguments, 0);
+    for index in 0..times {
+        let magnitude = index as f64 / times as f64;
+        let wanted = Duration::from_secs_f64(0.0005 * 16f64.powf(magnitude));
+        let begin = Instant::now();
+        std::thread::sleep(wanted);
+        println!("{}", begin.elapsed().as_secs_f64());
+    }
+}
+
 /// `compat N`: N calls of the 32-bit `getppid`.
 pub fn compat(arguments: &[&str]) {
     for _ in 0..number(arguments, 0) {

@@ -40,6 +40,14 @@ pub fn in_turn(arguments: &[&str]) {
     }
 }
 
+/// `in-cgroup PATH N`: N calls by a process named `e2e-cgroup` in this cgroup.
+pub fn in_cgroup(arguments: &[&str]) {
+    set_comm("e2e-cgroup");
+    let path = std::path::Path::new(arguments[0]).join("cgroup.procs");
+    std::fs::write(path, "0").expect("move into the cgroup");
+    getppid(number(arguments, 1));
+}
+
 /// `family PROCESSES N`: a chain of so many processes, each the child of the one before, with N calls.
 pub fn family(arguments: &[&str]) {
     generation(number(arguments, 0), number(arguments, 1));

@@ -345,9 +345,22 @@ pub struct Param {
     pub id: ExprId,
 }
 
+/// What tokens alone do not tell of how a script is laid out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Attach points.
+    pub heads: Vec<Span>,
+    /// Where the slashes of predicates stand.
+    pub slashes: Vec<u32>,
+    /// Where operators with two operands stand.
+    pub operators: Vec<u32>,
+}
+
 /// A whole script.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
+    /// For those who lay it out.
+    pub marks: Marks,
     /// C's definitions.
     pub c: CDefinitions,
     /// The entries of the config block: key, value, place.
@@ -370,6 +383,7 @@ impl Script {
     /// Adds what was read of another file, whose expressions have numbers behind those of this one.
     pub(crate) fn append(&mut self, other: Script) {
         let Self {
+            marks,
             c,
             config,
             imports,
@@ -379,6 +393,9 @@ impl Script {
             probes,
             exprs,
         } = other;
+        self.marks.heads.extend(marks.heads);
+        self.marks.slashes.extend(marks.slashes);
+        self.marks.operators.extend(marks.operators);
         self.c.items.extend(c.items);
         self.config.extend(config);
         self.imports.extend(imports);

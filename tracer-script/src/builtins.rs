@@ -149,7 +149,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     row("override", (1, 1), Statement, check!(override_return), act!(override_return)).acting(),
     row("write_user", (3, 3), Statement, check!(write_user), act!(write_user)).acting(),
     row("unwatch", (1, 1), Statement, check!(unwatch), act!(unwatch)),
-    row("skboutput", (4, 4), Value, check!(not_supported), Known),
+    row("skboutput", (4, 4), Value, check!(skboutput), word!(skboutput)),
     row("delete", (1, 2), Value, check!(delete), word!(delete_call)),
     row("has_key", (2, 2), Value, check!(has_key), word!(has_key_call)),
     row("find", (3, 3), Value, check!(find), word!(find_call)),

@@ -10,6 +10,7 @@ use crate::{
     emit,
     facts::{Facts, Files, Struct},
     ir::Function,
+    key_names::key_names,
     limits,
     lower::{self, Given, Shared},
     macros,
@@ -53,6 +54,8 @@ pub struct Compiled {
 /// What can be looked at on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
+    /// The parameters with names that the script asks for, where `--help` is among those that are given.
+    Parameters,
     /// The tree, macros put in.
     Tree,
     /// The types of maps and variables.
@@ -102,12 +105,26 @@ fn passes(
     if diagnostics.has_errors() {
         return None;
     }
+    if asks_for_help(&script, input.params) {
+        show(Stage::Parameters, &|| {
+            plan::describe_options(&script, input.file)
+        });
+        return None;
+    }
     let plan = plan::plan(&script, &config, input.params, input.facts, diagnostics);
     if diagnostics.has_errors() {
         return None;
     }
     if plan.programs.is_empty() {
-        diagnostics.error(crate::Span::default(), "No probes to attach");
+        let message = "No probes to attach";
+        match script.probes.is_empty() {
+            true => diagnostics.error(crate::Span::default(), message),
+            false => diagnostics.error_hint(
+                crate::Span::default(),
+                message,
+                "tests are run by --test, benchmarks by --bench",
+            ),
+        }
         return None;
     }
     refuse_unknown_params(&script, input.params, diagnostics);
@@ -134,6 +151,13 @@ fn passes(
         env: &env,
     };
     passes.generate(diagnostics, show)
+}
+
+/// Whether `--help` is given, and means nothing to the script itself.
+fn asks_for_help(script: &Script, params: &Params) -> bool {
+    const HELP: &str = "help";
+    let given = |(name, value): &(String, Option<String>)| name == HELP && value.is_none();
+    params.named.iter().any(given) && !plan::option_names(script).contains(HELP)
 }
 
 /// Parameters by names that the script asks for nowhere.
@@ -278,6 +302,7 @@ impl Passes<'_> {
                     map.value_size = crate::types::align(scratch);
                     map.entries = areas;
                 }
+                MapRole::Packets => map.entries = facts.cpus(),
                 MapRole::Rodata => map.value_size = rodata.len() as u32,
                 MapRole::Stacks => {
                     map.value_size = 8 + frames * 8;
@@ -314,6 +339,7 @@ impl Passes<'_> {
             attached: self.plan.probe_names.len(),
             structs: shared.structs,
             enums,
+            key_names: key_names(self.script),
             stack_frames: frames,
         }
     }

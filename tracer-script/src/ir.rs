@@ -261,6 +261,7 @@ helpers! {
     GetStack = 67, false;
     GetCurrentCgroupId = 80, true;
     SendSignal = 109, false;
+    SkbOutput = 111, false;
     ProbeReadUser = 112, false;
     ProbeReadKernel = 113, false;
     ProbeReadUserStr = 114, false;

@@ -1,20 +1,23 @@
 //! Which programs a script needs: the places that its probes mean, and the cheapest way to each that means the
 //! same.
 
-use std::collections::{HashMap, HashSet};
+mod survey;
+
+use std::collections::HashMap;
 
 use crate::{
-    ast::{Expr, ExprKind, Probe, Script, Stmt, StmtKind, visit},
-    check::{Params, Unit},
+    ast::{Probe, Script},
+    check::{Mode, Params, Unit},
     config::{Config, MissingProbes},
     diagnostic::Diagnostics,
     facts::{ExpandOptions, Facts},
     lower::{Number, Start, SyscallDispatch},
     probe::{AttachKind, Target},
     program::ProgramKind,
-    subprograms,
     uses::Uses,
 };
+
+pub(crate) use survey::{deleted_maps, describe_options, option_names, writers};
 
 /// A unit and how its program starts.
 #[derive(Clone, Debug)]
@@ -47,6 +50,7 @@ pub(crate) fn plan(
     diagnostics: &mut Diagnostics,
 ) -> Plan {
     let mut planner = Planner {
+        mode: params.mode,
         facts,
         plan: Plan::default(),
         syscall_programs: HashMap::new(),
@@ -92,6 +96,7 @@ pub(crate) fn plan(
 }
 
 struct Planner<'a> {
+    mode: Mode,
     facts: &'a dyn Facts,
     plan: Plan,
     /// By direction, how many programs look at all system calls.
@@ -109,6 +114,10 @@ impl Planner<'_> {
         let mut targets = Vec::new();
         let mut missing = Vec::new();
         for point in &probe.points {
+            if let Some(found) = trial(&point.parts) {
+                targets.extend(found.filter(|target| is_wanted(target.kind, self.mode)));
+                continue;
+            }
             match self.facts.expand(&point.parts, options) {
                 Ok(found) => targets.extend(found),
                 Err(reason) => missing.push((point, reason)),
@@ -334,6 +343,29 @@ impl Planner<'_> {
     }
 }
 
+/// What a `test` or a `bench` probe means: no place of the kernel. [`None`] for all others.
+fn trial(parts: &[String]) -> Option<std::option::IntoIter<Target>> {
+    let [provider, name] = parts else {
+        return None;
+    };
+    let kind = AttachKind::by_name(provider)?;
+    if !matches!(kind, AttachKind::Test | AttachKind::Bench) || name.is_empty() {
+        return None;
+    }
+    let mut target = Target::new(kind, format!("{}:{name}", kind.name()));
+    target.item = name.clone();
+    Some(Some(target).into_iter())
+}
+
+/// Tests and benchmarks are run where they are asked for, and left out else.
+fn is_wanted(kind: AttachKind, mode: Mode) -> bool {
+    match kind {
+        AttachKind::Test => mode == Mode::Test,
+        AttachKind::Bench => mode == Mode::Bench,
+        _ => true,
+    }
+}
+
 /// A way to a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
@@ -394,95 +426,4 @@ const CALLS_GROUP: &str = "raw_syscalls";
 
 fn calls_event(enter: bool) -> &'static str {
     if enter { "sys_enter" } else { "sys_exit" }
-}
-
-/// Hands every call of the script to `visit`.
-fn calls(script: &Script, visit: &mut dyn FnMut(&crate::ast::Call)) {
-    let mut enter = |expr: &mut Expr| {
-        if let ExprKind::Call(call) = &expr.kind {
-            visit(call);
-        }
-        true
-    };
-    for probe in &script.probes {
-        if let Some(mut predicate) = probe.predicate.clone() {
-            visit::expr(&mut predicate, &mut enter);
-        }
-        visit::stmts(&mut probe.body.clone(), &mut enter);
-    }
-    for function in &script.functions {
-        visit::stmts(&mut function.body.clone(), &mut enter);
-    }
-}
-
-/// Maps that the script deletes entries of.
-pub(crate) fn deleted_maps(script: &Script) -> HashSet<String> {
-    let mut deleted = HashSet::new();
-    calls(script, &mut |call| {
-        if let ("delete", Some(ExprKind::Map(name, _))) =
-            (call.name.as_str(), call.args.first().map(|arg| &arg.kind))
-        {
-            deleted.insert(name.clone());
-        }
-    });
-    deleted
-}
-
-/// The names of parameters that the script asks for.
-pub(crate) fn option_names(script: &Script) -> HashSet<String> {
-    let mut names = HashSet::new();
-    calls(script, &mut |call| {
-        if let ("getopt", Some(ExprKind::Str(name))) =
-            (call.name.as_str(), call.args.first().map(|arg| &arg.kind))
-        {
-            names.insert(String::from_utf8_lossy(name).into_owned());
-        }
-    });
-    names
-}
-
-/// How many programs write each map.
-pub(crate) fn writers(script: &Script, plan: &Plan) -> HashMap<String, u32> {
-    let mut writers: HashMap<String, u32> = HashMap::new();
-    for planned in &plan.programs {
-        let mut written = HashSet::new();
-        let probe = &script.probes[planned.unit.probe];
-        written_maps(&mut probe.body.clone(), &mut written);
-        for function in subprograms::reached(script, probe) {
-            written_maps(&mut function.body.clone(), &mut written);
-        }
-        let programs = match planned.kind {
-            ProgramKind::Fentry { .. } => planned.unit.targets.len() as u32,
-            _ => 1,
-        };
-        for name in written {
-            *writers.entry(name).or_default() += programs;
-        }
-    }
-    writers
-}
-
-fn written_maps(body: &mut [Stmt], written: &mut HashSet<String>) {
-    let mut note = |expr: &Expr| {
-        if let ExprKind::Map(name, _) = &expr.kind {
-            written.insert(name.clone());
-        }
-    };
-    visit::statements(body, &mut |statement| {
-        if let StmtKind::Assign(target, ..) = &statement.kind {
-            note(target);
-        }
-    });
-    let mut in_blocks: Vec<Vec<Stmt>> = Vec::new();
-    visit::stmts(body, &mut |expr| {
-        match &expr.kind {
-            ExprKind::IncDec { target, .. } => note(target),
-            ExprKind::Block(statements, _) => in_blocks.push(statements.clone()),
-            _ => {}
-        }
-        true
-    });
-    for mut statements in in_blocks {
-        written_maps(&mut statements, written);
-    }
 }

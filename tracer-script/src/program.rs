@@ -39,6 +39,8 @@ pub struct Image {
     pub structs: Vec<Rc<Struct>>,
     /// Enumerations that values of the script are of, for printing.
     pub enums: Vec<Enumeration>,
+    /// Maps with keys, with what each part of their keys may be called, as it is written: `comm`, `fd`.
+    pub key_names: Vec<(String, Vec<String>)>,
     /// The most frames of any stack; 0 where the script takes none.
     pub stack_frames: u32,
 }
@@ -57,6 +59,8 @@ pub enum MapRole {
     Scratch,
     /// Constants: [`Image::rodata`], to be frozen before programs are loaded.
     Rodata,
+    /// Packets on their way to user space, through a buffer for each CPU: [`PACKET_HEAD`] bytes, and the packet's.
+    Packets,
     /// Processes that an address of has been kept, by their numbers: each is told of once, while it lives.
     Seen,
     /// Frames of stacks by their hash: a `u64` that tells how many, then as many addresses as
@@ -78,12 +82,17 @@ pub enum Loss {
     MapFull = 3,
 }
 
+/// Bytes of a record of a packet before its own, in words of 8: the action's number; when it came, in nanoseconds since
+/// boot; how many bytes of the packet there are; how many of these are left out at its beginning.
+pub const PACKET_HEAD: u32 = 32;
+
 /// What a map is to the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "they are named as BPF_MAP_TYPE_*")]
 pub enum MapKind {
     Hash,
     Array,
+    PerfEventArray,
     PercpuHash,
     PercpuArray,
     LruHash,
@@ -97,6 +106,7 @@ impl MapKind {
         match self {
             Self::Hash => 1,
             Self::Array => 2,
+            Self::PerfEventArray => 4,
             Self::PercpuHash => 5,
             Self::PercpuArray => 6,
             Self::LruHash => 9,

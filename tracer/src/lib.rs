@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod engine;
+pub mod export;
 pub mod glob;
 pub mod kernel;
 pub mod names;

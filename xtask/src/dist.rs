@@ -20,6 +20,38 @@ const STATIC_TARGET: &str = "x86_64-unknown-linux-gnu";
 /// The program on disk is to stay below this.
 const BYTES_MAX: u64 = 10 << 20;
 
+/// What the exporter is configured with. Changes of the administrator's stay when another version is installed.
+const CONFIGURATION: &str = "etc/tracer/export.toml";
+
+/// What the exporter is deployed with: from `contrib`, and where it is on a system.
+const DEPLOYMENT: [(&str, &str); 7] = [
+    ("export.toml", CONFIGURATION),
+    (
+        "systemd/tracer-export.service",
+        "usr/lib/systemd/system/tracer-export.service",
+    ),
+    (
+        "kubernetes/daemonset.yaml",
+        "usr/share/tracer/kubernetes/daemonset.yaml",
+    ),
+    (
+        "grafana/tracer.json",
+        "usr/share/tracer/grafana/tracer.json",
+    ),
+    (
+        "prometheus/recording.yml",
+        "usr/share/tracer/prometheus/recording.yml",
+    ),
+    (
+        "prometheus/alerts.yml",
+        "usr/share/tracer/prometheus/alerts.yml",
+    ),
+    (
+        "prometheus/tests.yml",
+        "usr/share/tracer/prometheus/tests.yml",
+    ),
+];
+
 /// `cargo xtask dist`.
 pub fn run() -> anyhow::Result<()> {
     build::objects()?;
@@ -145,6 +177,13 @@ fn lay_out(program: &Path, tree: &Path) -> anyhow::Result<()> {
         install(&script, &to, 0o755)?;
     }
     fs::remove_dir_all(made)?;
+    for (from, to) in DEPLOYMENT {
+        install(
+            &workspace().join("contrib").join(from),
+            &tree.join(to),
+            0o644,
+        )?;
+    }
     install(
         &workspace().join("LICENSE"),
         &tree.join("usr/share/doc/tracer/copyright"),
@@ -202,6 +241,7 @@ fn package(tree: &Path, to: &Path) -> anyhow::Result<()> {
         architecture()
     )?;
     drop(file);
+    fs::write(tree.join("DEBIAN/conffiles"), format!("/{CONFIGURATION}\n"))?;
     let mut command = Command::new("dpkg-deb");
     command
         .args(["--root-owner-group", "--build"])
@@ -220,7 +260,7 @@ fn tarball(tree: &Path, to: &Path) -> anyhow::Result<()> {
         .arg(tree)
         .arg("-czf")
         .arg(to)
-        .arg("usr");
+        .args(["etc", "usr"]);
     output(&mut command).map(drop)
 }
 
@@ -243,6 +283,19 @@ fn epoch() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_that_is_for_deployment_is_packed() {
+        let contrib = workspace().join("contrib");
+        let mut there = vec![contrib.join("export.toml")];
+        for folder in ["systemd", "kubernetes", "grafana", "prometheus"] {
+            there.extend(files(&contrib.join(folder)).expect("readable"));
+        }
+        let mut packed: Vec<PathBuf> = DEPLOYMENT.map(|(from, _)| contrib.join(from)).to_vec();
+        there.sort();
+        packed.sort();
+        assert_eq!(there, packed);
+    }
 
     #[test]
     fn loaders_are_seen() {

@@ -23,6 +23,11 @@ pub struct Options {
     /// Also what the virtual machines need
     #[arg(long)]
     pub vm: bool,
+
+    /// Also the Prometheus that the tests of the exporter are scraped by. Where systemd runs, Debian's package starts
+    /// it as a service
+    #[arg(long)]
+    pub prometheus: bool,
 }
 
 /// The version of bpf-linker that is built. It works with the LLVM of the compilers below.
@@ -54,6 +59,9 @@ pub fn run_setup(options: &Options) -> anyhow::Result<Toolchain> {
     let toolchain = toolchain()?;
     if options.vm {
         vm_packages()?;
+    }
+    if options.prometheus {
+        packages::install(&["prometheus"], "tests of the exporter")?;
     }
     Ok(toolchain)
 }

@@ -118,9 +118,23 @@ pub struct Analysis {
     pub units: Vec<Checked>,
 }
 
+/// What a script is run for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// To trace.
+    #[default]
+    Trace,
+    /// For its `test` probes.
+    Test,
+    /// For its `bench` probes.
+    Bench,
+}
+
 /// What the script is given from outside.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
+    /// What the script is run for.
+    pub mode: Mode,
     /// `$1`…
     pub positional: Vec<String>,
     /// `--name=value`

@@ -17,6 +17,7 @@ mod memory;
 mod operator;
 mod other_task;
 mod output;
+mod packet;
 mod piece;
 mod prologue;
 mod series;
@@ -112,12 +113,13 @@ pub(crate) fn lower(
     })
 }
 
-/// The first words of a program's memory: whether it is in use, whether a loop's body has returned for all, and
-/// whether a subprogram ends the program.
-const SCRATCH_HEAD: u32 = 24;
+/// The first words of a program's memory: whether it is in use, whether a loop's body has returned for all, whether a
+/// subprogram ends the program, and what a test returns.
+const SCRATCH_HEAD: u32 = 32;
 const SCRATCH_BUSY: i32 = 0;
 const SCRATCH_RETURNED: i32 = 8;
 const SCRATCH_LEFT: i32 = 16;
+const SCRATCH_RESULT: i32 = 24;
 
 /// Operations of a program, at most. The kernel takes a million instructions (`BPF_COMPLEXITY_LIMIT_INSNS` of
 /// `include/linux/bpf.h`), and an operation is one or a few.

@@ -1,6 +1,6 @@
 //! How a program begins and ends: its memory is found, and what is not meant for it is left out.
 
-use super::{Lower, Mem, SCRATCH_BUSY, SCRATCH_RETURNED};
+use super::{Lower, Mem, SCRATCH_BUSY, SCRATCH_RESULT, SCRATCH_RETURNED};
 use crate::{
     ast::Probe,
     ir::{Alu, Arg, Atomic, Base, BlockId, Cond, Helper, Op, Operand, Reg, SlotId},
@@ -96,6 +96,7 @@ impl Lower<'_, '_> {
         self.subprograms(probe);
         self.go_on_at(body);
         self.make_hoisted();
+        self.set_result(Operand::Imm(0));
         if let Some(predicate) = &probe.predicate {
             let then = self.block();
             let exit = self.entry.exit;
@@ -114,15 +115,35 @@ impl Lower<'_, '_> {
         let exit = self.entry.exit;
         self.go_on_at(exit);
         self.count_object();
+        let result = match self.has_result() {
+            true => {
+                let base = self.base_of(0);
+                Operand::Reg(self.load(Mem::At(base, SCRATCH_RESULT), 8))
+            }
+            false => Operand::Imm(0),
+        };
         if self.entry.scratch_used && self.claims() {
             let base = self.base_of(0);
             self.store_word(Mem::At(base, SCRATCH_BUSY), Operand::Imm(0));
         }
         let span = self.span;
-        self.f().ret(Operand::Imm(0), span);
+        self.f().ret(result, span);
         let unwanted = self.entry.unwanted;
         self.go_on_at(unwanted);
         self.f().ret(Operand::Imm(0), span);
+    }
+
+    /// Tests tell by their result whether they pass; no one asks for that of other programs.
+    fn has_result(&self) -> bool {
+        matches!(self.target().kind, AttachKind::Test | AttachKind::Bench)
+    }
+
+    /// Keeps what a program returns.
+    pub(super) fn set_result(&mut self, value: Operand) {
+        if self.has_result() {
+            let base = self.scratch_base();
+            self.store_word(Mem::At(base, SCRATCH_RESULT), value);
+        }
     }
 
     /// Where the kernel may interrupt a program by itself, its memory is claimed.

@@ -145,6 +145,14 @@ pub(crate) fn maps(
         own("scratch", MapRole::Scratch, MapKind::Array, 4, 0, 0),
         own("rodata", MapRole::Rodata, MapKind::Array, 4, 0, 1),
         own("seen", MapRole::Seen, MapKind::LruHash, 8, 8, SEEN),
+        own(
+            "packets",
+            MapRole::Packets,
+            MapKind::PerfEventArray,
+            4,
+            4,
+            0,
+        ),
         own("stacks", MapRole::Stacks, MapKind::Hash, 8, 0, STACKS_MIN),
     ]);
     maps

@@ -142,7 +142,10 @@ impl Lower<'_, '_> {
     pub(super) fn return_from(&mut self, value: Option<&Expr>) {
         let Some(built) = self.inside.clone() else {
             if let Some(value) = value {
-                self.temporarily(|lower| lower.val(value));
+                self.temporarily(|lower| {
+                    let value = lower.val(value);
+                    lower.set_result(value);
+                });
             }
             return self.leave();
         };

@@ -82,7 +82,8 @@ impl Parser<'_> {
                 let span = self.token.span;
                 return self.fail(span, "too many operators in one expression");
             }
-            self.advance();
+            let at = self.advance().span.start;
+            self.script.marks.operators.push(at);
             let right = self.binary(level + 1)?;
             let start = left.span;
             left = self.make(

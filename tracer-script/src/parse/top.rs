@@ -237,12 +237,14 @@ impl Parser<'_> {
             }
         }
         let predicate = if self.is_sign("/") {
-            self.advance();
+            let slash = self.advance().span.start;
+            self.script.marks.slashes.push(slash);
             self.in_predicate = true;
             let predicate = self.expr();
             self.in_predicate = false;
             let predicate = predicate?;
-            self.expect("/")?;
+            let slash = self.expect("/")?.start;
+            self.script.marks.slashes.push(slash);
             Some(predicate)
         } else {
             None
@@ -270,6 +272,7 @@ impl Parser<'_> {
         }
         let mut text = self.source[start..end].to_owned();
         self.go_to(end);
+        self.script.marks.heads.push(span);
         // `name=provider:…`
         if let Some((name, rest)) = text.split_once('=')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')

@@ -547,7 +547,7 @@ fn a_stack_is_without_the_frames_of_the_program() {
                13: if r7 == 0 goto +106
                14: r8 = 0
                15: r1 = r7
-               16: r1 += 32
+               16: r1 += 40
                17: r2 = r1
                18: r1 = r6
                19: r3 = 16
@@ -556,9 +556,9 @@ fn a_stack_is_without_the_frames_of_the_program() {
                22: r1 = r0
                23: r1 s>>= 3
                24: if r1 s<= 0 goto +54
-               25: *(u64 *)(r7 +24) = r1
+               25: *(u64 *)(r7 +32) = r1
                26: r2 = r7
-               27: r2 += 32
+               27: r2 += 40
                28: r8 = r1
                29: r3 = 0
                30: if r3 >= 2 goto +16
@@ -578,16 +578,16 @@ fn a_stack_is_without_the_frames_of_the_program() {
                45: r3 += 1
                46: goto -17
                47: *(u64 *)(r10 -32) = r8
-               48: r1 = map 6
+               48: r1 = map 7
                50: r2 = r10
                51: r2 += -32
                52: call 1
                53: r1 = r0
                54: if r1 != 0 goto +24
                55: r1 = r7
-               56: r1 += 24
+               56: r1 += 32
                57: r3 = r1
-               58: r1 = map 6
+               58: r1 = map 7
                60: r2 = r10
                61: r2 += -32
                62: r4 = 1

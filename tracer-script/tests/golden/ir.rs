@@ -260,7 +260,7 @@ fn a_range_is_a_callback() {
             b4:
                 %1 = 0
                 %2 = 5
-                store 8 [%3+24], %1
+                store 8 [%3+32], %1
                 %4 = 0
                 if SLt %1, %2 then b5 else b6
             b5:
@@ -287,7 +287,7 @@ fn a_range_is_a_callback() {
                 %2 = load 8 [%1+0]
                 jump b1
             b1:
-                %3 = load 8 [%2+24]
+                %3 = load 8 [%2+32]
                 %4 = Add %3, %0
                 %5 = %4
                 if Eq %5, 2 then b2 else b3

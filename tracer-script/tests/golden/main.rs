@@ -6,6 +6,7 @@ mod code_of_loops;
 mod code_of_markers;
 mod errors;
 mod ir;
+mod laying_out;
 mod support;
 mod tree;
 mod types;

@@ -1,6 +1,6 @@
 //! The flags that every tool has.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
@@ -65,6 +65,12 @@ pub struct Output {
     /// Begin each line of an event with the time of day
     #[arg(short = 'T', long)]
     pub timestamps: bool,
+
+    /// Print nothing, and serve what is found as metrics for Prometheus: ADDRESS:PORT, or a port of the
+    /// loopback address
+    #[arg(long, value_name = "ADDRESS", value_parser = parse::listen_address,
+          conflicts_with_all = ["interval", "top", "format", "output", "timestamps", "every", "command"])]
+    pub export: Option<SocketAddr>,
 
     /// Room for events on their way from the kernel, in bytes (K, M, G); rounded up to a power of two
     #[arg(long, value_name = "BYTES", default_value = "8M", value_parser = parse::ring_bytes)]

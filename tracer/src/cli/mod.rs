@@ -4,6 +4,7 @@
 pub mod bpftrace;
 pub mod common;
 mod doctor;
+mod export;
 pub mod generate;
 mod list;
 pub mod parse;
@@ -16,7 +17,7 @@ use std::{
     io::{self, Write as _},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 
 pub use common::Common;
@@ -45,6 +46,9 @@ enum Command {
     /// Run a script in the language of bpftrace
     Run(run::Options),
 
+    /// Export tools and scripts as metrics for Prometheus
+    Export(export::Options),
+
     /// List what can be traced here: tracepoints with their fields, functions, system calls
     List(list::Options),
 
@@ -67,6 +71,7 @@ impl Cli {
         match &self.command {
             Command::Tool(tool) => tool.common().output.verbose,
             Command::Run(options) => options.verbose,
+            Command::Export(options) => options.verbose,
             Command::List(_) | Command::Doctor(_) | Command::Generate(_) => 0,
         }
     }
@@ -76,15 +81,30 @@ impl Cli {
         match self.command {
             Command::Tool(tool) => {
                 require_command_after_dashes(tool.common())?;
-                let (name, common, tool) = tool.into_tool()?;
-                engine::run(name, &common, tool)?;
+                match tool.common().output.export {
+                    Some(listen) => return export::run_tool(&tool, listen),
+                    None => {
+                        let (name, common, tool) = tool.into_tool()?;
+                        engine::run(name, &common, tool)?;
+                    }
+                }
             }
             Command::Run(options) => return run::run(options),
+            Command::Export(options) => return export::run(options),
             Command::List(options) => list::run(&options)?,
             Command::Doctor(options) => doctor::run(&options)?,
             Command::Generate(options) => generate::run(&options)?,
         }
         Ok(0)
+    }
+}
+
+/// A tool and its flags, from the words that name them on the command line.
+pub fn parse_tool(words: &[String]) -> anyhow::Result<tools::Command> {
+    let line = std::iter::once("tracer").chain(words.iter().map(String::as_str));
+    match Cli::try_parse_from(line)?.command {
+        Command::Tool(tool) => Ok(tool),
+        _ => bail!("{} is no tool", words.first().map_or("", String::as_str)),
     }
 }
 

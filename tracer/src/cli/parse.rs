@@ -1,6 +1,9 @@
 //! Values as people type them.
 
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 /// A year: no one traces longer, and no timer need hold more.
 const SECONDS_MAX: f64 = 365.0 * 86_400.0;
@@ -40,6 +43,28 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Long durations with a unit, as in `5m`: `s`, `m`, `h`, `d`.
+pub fn long_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "not a duration, such as 30s, 5m, 1h or 7d".to_owned();
+    let split = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let scale = match unit {
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => return Err(wrong()),
+    };
+    if (0.0..=SECONDS_MAX).contains(&(number * scale)) {
+        Ok(Duration::from_secs_f64(number * scale))
+    } else {
+        Err("must be at least 0 and at most a year".to_owned())
+    }
+}
+
 /// Sizes with a unit, as in `8M`: `K`, `M`, `G` of 1024; without one, bytes.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let split = text
@@ -69,6 +94,18 @@ pub fn ring_bytes(text: &str) -> Result<u32, String> {
         return Err("must be more than 0 and at most 1G".to_owned());
     }
     Ok((bytes.max(4096) as u32).next_power_of_two())
+}
+
+/// Where to listen: `ADDRESS:PORT`; `PORT` alone for loopback, `:PORT` for all addresses.
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.parse::<u16>() {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    if let Some(Ok(port)) = text.strip_prefix(':').map(str::parse::<u16>) {
+        return Ok((Ipv6Addr::UNSPECIFIED, port).into());
+    }
+    text.parse()
+        .map_err(|_| "not an address and a port, such as 127.0.0.1:9435 or [::1]:9435".to_owned())
 }
 
 /// A task's name: at most 15 bytes, as the kernel keeps no more.
@@ -101,6 +138,12 @@ mod tests {
         for text in ["0", "2G", ""] {
             assert!(ring_bytes(text).is_err(), "{text}");
         }
+        for text in ["", "5", "m", "5x", "-5m", "nanm", "400d"] {
+            assert!(long_duration(text).is_err(), "{text}");
+        }
+        for text in ["", "localhost:1", "1.2.3.4", ":70000", "1.2.3.4:x"] {
+            assert!(listen_address(text).is_err(), "{text}");
+        }
         assert!(comm("").is_err() && comm("0123456789abcdef").is_err());
     }
 
@@ -110,8 +153,17 @@ mod tests {
         assert_eq!(duration("10ms"), Ok(Duration::from_millis(10)));
         assert_eq!(duration("250us"), Ok(Duration::from_micros(250)));
         assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
+        assert_eq!(long_duration("1.5h"), Ok(Duration::from_secs(5400)));
         assert_eq!(bytes("8M"), Ok(8 << 20));
         assert_eq!(ring_bytes("1"), Ok(4096));
         assert_eq!(ring_bytes("5000"), Ok(8192));
+    }
+
+    #[test]
+    fn a_port_alone_is_of_loopback() {
+        let address = |text: &str| listen_address(text).map(|address| address.to_string());
+        assert_eq!(address("9435"), Ok("127.0.0.1:9435".to_owned()));
+        assert_eq!(address(":9435"), Ok("[::]:9435".to_owned()));
+        assert_eq!(address("0.0.0.0:1"), Ok("0.0.0.0:1".to_owned()));
     }
 }

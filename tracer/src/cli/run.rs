@@ -1,9 +1,9 @@
 //! `tracer run`: scripts in the language of bpftrace.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory as _, ValueEnum, error::ErrorKind};
-use tracer_script::compile::Stage;
+use tracer_script::{check::Mode, compile::Stage};
 
 use super::{Cli, common::Format, parse, script};
 use crate::script::{files::FoundFiles, run};
@@ -107,9 +107,31 @@ pub struct Options {
     #[arg(long)]
     dry_run: bool,
 
+    /// Run the tests of the script: its probes test:NAME
+    #[arg(long, conflicts_with = "bench")]
+    test: bool,
+
+    /// Run the benchmarks of the script: its probes bench:NAME
+    #[arg(long)]
+    bench: bool,
+
+    /// Print the script, laid out, and end
+    #[arg(long)]
+    fmt: bool,
+
+    /// Write the programs to this object file, and end
+    #[arg(long, value_name = "FILE")]
+    emit_elf: Option<PathBuf>,
+
     /// Print what the compiler made, and end
     #[arg(long, value_name = "STAGE", value_enum)]
     dump: Option<Shown>,
+
+    /// Serve the script's maps as metrics for Prometheus, too: ADDRESS:PORT, or a port of the loopback
+    /// address
+    #[arg(long, value_name = "ADDRESS", value_parser = parse::listen_address,
+          conflicts_with_all = ["format", "dump", "dry_run"])]
+    export: Option<SocketAddr>,
 
     /// Look for headers here, too; those of the kernel are not needed, as types come from the running one
     #[arg(short = 'I', value_name = "FOLDER")]
@@ -138,8 +160,15 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
     if options.execute.is_none() && options.words.is_empty() {
         wrong_usage("there is no script: give a FILE, - for standard input, or -e PROGRAM");
     }
-    let format = options.format;
-    let options = engine_options(options)?;
+    let (format, fmt, export) = (options.format, options.fmt, options.export);
+    let mut options = engine_options(options)?;
+    if let Some(listen) = export {
+        options.is_hosted = true;
+        return super::export::run_script(options, listen);
+    }
+    if fmt {
+        return script::lay_out(&options);
+    }
     match script::launch(&options, format) {
         Ok(status) => Ok(status),
         Err(failure) => {
@@ -175,7 +204,12 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
         warnings,
         no_warnings,
         dry_run,
+        test,
+        bench,
+        fmt: _,
+        emit_elf,
         dump,
+        export: _,
         include_folder,
         include,
         verbose,
@@ -186,6 +220,11 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
     let mut params = script::params(words, escaped);
     params.allow_unsafe = allow_unsafe;
     params.pid = pid;
+    params.mode = match (test, bench) {
+        (true, _) => Mode::Test,
+        (_, true) => Mode::Bench,
+        _ => Mode::Trace,
+    };
     params.own_pid = (!trace_self).then(std::process::id);
     Ok(run::Options {
         source: source.text,
@@ -212,7 +251,9 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
         verbose: verbose > 0,
         no_warnings,
         dry_run,
+        emit_elf,
         dump: dump.map(Stage::from),
+        is_hosted: false,
         notify: script::notify(),
     })
 }

@@ -9,16 +9,15 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use tracer_script::check::Params;
+use tracer_script::{check::Params, pretty, source::Sources};
 
 use super::common::Format;
 use crate::{
-    kernel::{Kernel, sys},
+    kernel::Kernel,
     script::{
-        facts::{KernelFacts, list},
-        output,
-        run::{self, Failure, MakeFace, Options, Scene},
-        session::FunctionType,
+        facts::list,
+        machine, output,
+        run::{self, Failure, MakeFace, Options},
     },
 };
 
@@ -137,6 +136,33 @@ pub fn notify() -> Option<&'static str> {
     env::var_os(NOTIFY).map(|_| NOTIFY)
 }
 
+/// Prints a script, laid out, to where output goes; 1 where it cannot be read.
+pub fn lay_out(options: &Options) -> anyhow::Result<u8> {
+    let text = match pretty::format(&options.source) {
+        Ok(text) => text,
+        Err(said) => {
+            let sources = Sources::new(&options.file, &options.source);
+            for one in said.iter() {
+                eprint!("{}", one.render(&sources));
+            }
+            return Ok(1);
+        }
+    };
+    let written = match &options.output {
+        Some(path) => {
+            let written = fs::write(path, text);
+            return written
+                .with_context(|| format!("cannot write to {}", path.display()))
+                .map(|()| 0);
+        }
+        None => io::stdout().lock().write_all(text.as_bytes()),
+    };
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(0),
+    }
+}
+
 /// Runs a script to its end, and gives back the status to exit with.
 pub fn launch(options: &Options, format: Format) -> Result<u8, Failure> {
     load(options, format)?.run()
@@ -144,56 +170,15 @@ pub fn launch(options: &Options, format: Format) -> Result<u8, Failure> {
 
 /// What is learned of the kernel for compiling and loading is let go before the script runs.
 fn load(options: &Options, format: Format) -> Result<run::Ready, Failure> {
-    let failed = |error: anyhow::Error| Failure::Run(format!("ERROR: {error:#}\n"));
-    let kernel = Kernel::running().map_err(failed)?;
-    let facts = KernelFacts::new(&kernel).map_err(failed)?;
-    let find_function = |module: &str, function: &str| find_function(&facts, module, function);
-    let machine = run::Machine {
-        kernel: &kernel,
-        facts: &facts,
-        find_function: &find_function,
-    };
+    let kernel = Kernel::running().map_err(machine::failed)?;
     let make_face: MakeFace<'_> = &|writer, scene| {
-        let context = context(scene, options.quiet);
+        let context = machine::context(scene, options.quiet);
         Ok(match format {
             Format::Text => output::text(writer, context),
             Format::Json => output::json(writer, context),
         })
     };
-    run::start(options, machine, make_face)
-}
-
-fn context(scene: Scene, quiet: bool) -> output::Context {
-    let Scene { image, stacks } = scene;
-    output::Context {
-        image,
-        quiet,
-        stacks: Box::new(move |hash| stacks.frames(hash)),
-        errors: Box::new(io::stderr()),
-    }
-}
-
-fn find_function(
-    facts: &KernelFacts<'_>,
-    module: &str,
-    function: &str,
-) -> anyhow::Result<FunctionType> {
-    if let Some((program, id)) = facts.program_target(module, function)? {
-        return Ok(FunctionType {
-            id,
-            holder: Some(program),
-        });
-    }
-    let (module, id) = facts.fentry_target(module, function)?;
-    let holder = match module {
-        Some(name) => {
-            let found = sys::btf_of_module(&name)
-                .with_context(|| format!("cannot open the type information of {name}"))?;
-            Some(found.with_context(|| format!("the module {name} is gone"))?)
-        }
-        None => None,
-    };
-    Ok(FunctionType { id, holder })
+    machine::on(&kernel, |machine| run::start(options, machine, make_face))
 }
 
 /// Lists what can be traced, or types. Nothing found is an error; a closed output is not.

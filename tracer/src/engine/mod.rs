@@ -7,35 +7,32 @@ mod follow;
 pub(crate) mod output;
 pub(crate) mod records;
 pub(crate) mod stop;
+pub mod working;
 
 use std::{io, time::Duration};
 
-use aya_log::EbpfLogger;
 use tokio::{
     select,
     time::{Instant, Interval, MissedTickBehavior, interval_at},
 };
-use tracer_common::loss::Loss;
 
 pub use follow::hooks as follow_hooks;
 
 use crate::{
     cli::Common,
-    kernel::{Kernel, plan::Global, process::Privileges, session::Session},
+    kernel::{Kernel, process::Privileges},
     names::Names,
-    report::{Event, Face, Lost, Report},
-    tools::{Context, Setup, Tool},
+    report::Face,
+    tools::Tool,
 };
 
-use crate::kernel::sys::Undisturbed;
 use command::Held;
-use follow::Follow;
-use records::Records;
 use stop::{End, Signals, Stop};
+use working::{View, Working};
 
 /// How often a tool may look after its tables: often enough that ten thousand new processes a second find
 /// room in them.
-const HOUSEKEEPING: Duration = Duration::from_millis(100);
+pub(crate) const HOUSEKEEPING: Duration = Duration::from_millis(100);
 
 /// Runs a tool to its end. A closed output is an end, not an error.
 pub fn run(name: &'static str, common: &Common, tool: Box<dyn Tool>) -> anyhow::Result<()> {
@@ -61,26 +58,17 @@ pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 /// One run of a tool.
 struct Run {
-    name: &'static str,
-    tool: Box<dyn Tool>,
+    working: Working,
     face: Box<dyn Face>,
     names: Names,
-    session: Session,
-    follow: Option<Follow>,
-    records: Option<Records>,
-    kernel_logs: Vec<EbpfLogger<&'static dyn log::Log>>,
-    top: usize,
-    /// Whether each report covers what came since the last.
-    since_last: bool,
     reports: Option<Interval>,
     reports_left: Option<u64>,
-    reported: Instant,
     stop: Stop,
 }
 
 impl Run {
     /// Loads and attaches all, and lets the command go.
-    fn start(name: &'static str, common: &Common, mut tool: Box<dyn Tool>) -> anyhow::Result<Self> {
+    fn start(name: &'static str, common: &Common, tool: Box<dyn Tool>) -> anyhow::Result<Self> {
         let signals = Signals::catch()?;
         Privileges::read()?.require_for_tracing()?;
         let watched = common
@@ -102,43 +90,25 @@ impl Run {
             [] => None,
             words => Some(Held::spawn(words)?),
         };
-        let follow = command
-            .as_ref()
-            .map(|held| Follow::start(&kernel, held.pid(), kernel_log_level(common)))
-            .transpose()?;
-        let mut session = load(tool.as_mut(), common, &kernel, &names, follow.as_ref())?;
+        let view = View {
+            top: common.output.top as usize,
+            since_last: period.is_some(),
+        };
+        let pid = command.as_ref().map(Held::pid);
+        let mut working = Working::load(name, tool, common, (&kernel, &names), pid, view)?;
         kernel.forget_btf();
-        tool.prepare(&session)?;
-        let records = session
-            .events()?
-            .map(|ring| Records::new(ring, common.output.ring_bytes))
-            .transpose()?;
-        let kernel_logs = kernel_logs(
-            common,
-            [Some(&session), follow.as_ref().map(Follow::session)],
-        )?;
-        session.attach()?;
-        log::info!("attached: {}", session.describe());
-        if let Some(schema) = tool.events() {
+        working.attach()?;
+        if let Some(schema) = working.events() {
             face.begin(&schema)?;
             face.flush()?;
         }
         let stop = Stop::new(signals, common.output.duration, watched, command)?;
-        let now = Instant::now();
         Ok(Self {
-            name,
-            tool,
+            working,
             face,
             names,
-            session,
-            follow,
-            records,
-            kernel_logs,
-            top: common.output.top as usize,
-            since_last: period.is_some(),
-            reports: period.map(|period| every(now, period)),
+            reports: period.map(|period| every(Instant::now(), period)),
             reports_left: common.count,
-            reported: now,
             stop,
         })
     }
@@ -155,8 +125,8 @@ impl Run {
                     }
                     self.report(false)?;
                 }
-                _ = housekeeping.tick() => self.housekeeping()?,
-                result = Self::records(&mut self.records, &mut self.tool, &mut self.face, &mut self.names) => {
+                _ = housekeeping.tick() => self.working.housekeeping(&mut self.names)?,
+                result = Self::batch(&mut self.working, &mut self.face, &mut self.names) => {
                     result?;
                     self.face.flush()?;
                 }
@@ -166,20 +136,14 @@ impl Run {
     }
 
     /// Takes one batch of records; waits for ever where there is no ring buffer.
-    async fn records(
-        records: &mut Option<Records>,
-        tool: &mut Box<dyn Tool>,
+    async fn batch(
+        working: &mut Working,
         face: &mut Box<dyn Face>,
         names: &mut Names,
     ) -> anyhow::Result<()> {
-        match records {
-            Some(records) => {
-                records
-                    .batch(&mut |record| take_record(tool.as_mut(), face.as_mut(), names, record))
-                    .await
-            }
-            None => std::future::pending().await,
-        }
+        working
+            .batch(names, &mut |event| Ok(face.event(&event)?))
+            .await
     }
 
     fn is_last_report(&mut self) -> bool {
@@ -190,67 +154,20 @@ impl Run {
         *left == 0
     }
 
-    fn housekeeping(&mut self) -> anyhow::Result<()> {
-        self.kernel_logs.iter_mut().for_each(EbpfLogger::flush);
-        let _undisturbed = Undisturbed::begin();
-        let (tool, mut context) = self.context();
-        tool.tick(&mut context)
-    }
-
-    fn context(&mut self) -> (&mut dyn Tool, Context<'_>) {
-        let context = Context {
-            session: &self.session,
-            names: &mut self.names,
-            top: self.top,
-            since_last: self.since_last,
-            span: self.reported.elapsed(),
-        };
-        (self.tool.as_mut(), context)
-    }
-
     fn report(&mut self, last: bool) -> anyhow::Result<()> {
-        let span = self.reported.elapsed();
-        let undisturbed = Undisturbed::begin();
-        let (tool, mut context) = self.context();
-        let items = tool.report(&mut context)?;
-        drop(undisturbed);
-        self.reported = Instant::now();
-        let report = Report {
-            tool: self.name,
-            time_ns: self.names.now_ns(),
-            span,
-            last,
-            items,
-            lost: self.lost()?,
-        };
+        let report = self.working.report(&mut self.names, last)?;
         self.face.report(&report)?;
         self.face.flush()?;
         Ok(())
     }
 
-    fn lost(&self) -> anyhow::Result<Vec<Lost>> {
-        let mut lost = self.session.lost()?;
-        if let Some(follow) = &self.follow {
-            lost.extend(follow.session().lost()?);
-        }
-        Ok(lost
-            .into_iter()
-            .map(|(cause, count)| Lost {
-                cause,
-                count,
-                hint: hint(cause),
-            })
-            .collect())
-    }
-
     /// Detaches first: what is read then is at rest, and exact.
     fn finish(mut self, end: End) -> anyhow::Result<()> {
-        self.session.detach();
-        if let Some(records) = &mut self.records {
-            let (tool, face, names) = (self.tool.as_mut(), self.face.as_mut(), &mut self.names);
-            records.rest(&mut |record| take_record(tool, face, names, record))?;
-        }
-        self.housekeeping()?;
+        self.working.detach();
+        let face = &mut self.face;
+        self.working
+            .rest(&mut self.names, &mut |event| Ok(face.event(&event)?))?;
+        self.working.housekeeping(&mut self.names)?;
         self.report(true)?;
         if let End::Command(status) = end {
             self.face.note(&command::describe(status))?;
@@ -265,75 +182,6 @@ impl Run {
 fn live_interval(tool: &dyn Tool, common: &Common) -> Option<Duration> {
     let ends = common.output.duration.is_some() || !common.command.is_empty();
     if ends { None } else { tool.default_interval() }
-}
-
-/// Plans, and loads what is planned.
-fn load(
-    tool: &mut dyn Tool,
-    common: &Common,
-    kernel: &Kernel,
-    names: &Names,
-    follow: Option<&Follow>,
-) -> anyhow::Result<Session> {
-    let mut plan = tool.plan(&Setup { kernel, common })?;
-    plan.globals
-        .extend(filters::globals(&common.filters, kernel, names.cgroups())?);
-    plan.facts.push(kernel_log_level(common));
-    plan.facts.extend(filters::cgroup_id_globals(
-        &common.filters,
-        kernel,
-        names.cgroups().hierarchy(),
-    )?);
-    if follow.is_some() {
-        plan.globals.push(Global::u32("FILTER_TREE", 1));
-    }
-    let shared = follow.map(Follow::shared).unwrap_or_default();
-    Ok(Session::load(plan, &shared)?)
-}
-
-/// Whether the kernel side logs: a level that the verifier removes all logging by, or one that keeps it.
-fn kernel_log_level(common: &Common) -> Global {
-    let level = if logs_kernel_side(common) { u8::MAX } else { 0 };
-    Global {
-        name: "AYA_LOG_LEVEL",
-        bytes: vec![level],
-    }
-}
-
-fn logs_kernel_side(common: &Common) -> bool {
-    common.output.verbose >= 2
-}
-
-fn kernel_logs(
-    common: &Common,
-    sessions: [Option<&Session>; 2],
-) -> anyhow::Result<Vec<EbpfLogger<&'static dyn log::Log>>> {
-    if !logs_kernel_side(common) {
-        return Ok(Vec::new());
-    }
-    sessions
-        .into_iter()
-        .flatten()
-        .filter_map(|session| session.kernel_log().transpose())
-        .collect()
-}
-
-/// What can be done about a loss.
-fn hint(cause: Loss) -> &'static str {
-    match cause {
-        Loss::RingFull => "raise --ring-bytes, or filter",
-        Loss::MapFull | Loss::SlotFull | Loss::Folded => "raise --max-keys, or filter",
-        _ => "",
-    }
-}
-
-fn take_record(
-    tool: &mut dyn Tool,
-    face: &mut dyn Face,
-    names: &mut Names,
-    record: &[u8],
-) -> anyhow::Result<()> {
-    tool.event(record, names, &mut |event: Event| Ok(face.event(&event)?))
 }
 
 /// Ticks at `start + period`, and so on; a tick that comes late does not make the next ones hurry.

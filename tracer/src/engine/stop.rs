@@ -26,7 +26,7 @@ pub enum End {
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    hang_up: Signal,
+    hang_up: Option<Signal>,
 }
 
 impl Signals {
@@ -35,15 +35,25 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
+            hang_up: Some(signal(SignalKind::hangup())?),
         })
     }
 
-    async fn caught(&mut self) {
+    /// Begins to catch those that end a service: a hang-up has another meaning there.
+    pub fn catch_all_but_hang_up() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: None,
+        })
+    }
+
+    /// Waits for one of them.
+    pub async fn caught(&mut self) {
         select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
+            () = received(&mut self.hang_up) => {}
         }
     }
 }
@@ -86,6 +96,14 @@ impl Stop {
             () = gone(process) => Ok(End::Asked),
             status = ended(command) => Ok(End::Command(status?)),
         }
+    }
+}
+
+/// Waits for a signal; for ever where there is none.
+pub(crate) async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Map {
     value_size: usize,
     max_entries: usize,
     per_cpu: bool,
+    /// Its keys come and go.
+    is_hash: bool,
     cpus: usize,
 }
 
@@ -37,6 +39,18 @@ impl<'a> Entry<'a> {
             .chunks_exact(self.stride)
             .map(move |value| &value[..value_size])
     }
+}
+
+/// True for kinds whose keys come and go.
+fn is_hash(kind: u32) -> bool {
+    [
+        bpf_map_type::BPF_MAP_TYPE_HASH,
+        bpf_map_type::BPF_MAP_TYPE_PERCPU_HASH,
+        bpf_map_type::BPF_MAP_TYPE_LRU_HASH,
+        bpf_map_type::BPF_MAP_TYPE_LRU_PERCPU_HASH,
+    ]
+    .into_iter()
+    .any(|hash| hash as u32 == kind)
 }
 
 /// True for kinds whose values are one for each CPU.
@@ -65,6 +79,7 @@ impl Map {
             value_size: spec.value_size as usize,
             max_entries: spec.max_entries as usize,
             per_cpu: is_per_cpu(spec.kind),
+            is_hash: is_hash(spec.kind),
             cpus,
         })
     }
@@ -77,6 +92,16 @@ impl Map {
     /// How many entries fit.
     pub fn max_entries(&self) -> usize {
         self.max_entries
+    }
+
+    /// How many entries there are, counted one by one; [`None`] for kinds that always have all of theirs.
+    pub fn used(&self) -> sys::Result<Option<u64>> {
+        if !self.is_hash {
+            return Ok(None);
+        }
+        let mut used = 0;
+        self.for_each(|_| used += 1)?;
+        Ok(Some(used))
     }
 
     /// Bytes between the values of two CPUs; the kernel rounds them up to 8.

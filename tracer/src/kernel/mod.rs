@@ -24,6 +24,7 @@ mod root;
 pub mod session;
 pub mod symbols;
 pub mod sys;
+pub mod sys_privileges;
 pub mod syscalls;
 pub mod tracepoint;
 pub mod user;

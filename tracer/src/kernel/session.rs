@@ -88,6 +88,17 @@ impl Session {
         self.loaded.maps.get(name)
     }
 
+    /// The maps whose keys come and go: name, entries, and entries that there is room for.
+    pub fn fills(&self) -> Result<Vec<(String, u64, u64)>, SysError> {
+        let mut fills = Vec::new();
+        for (name, map) in &self.loaded.maps {
+            if let Some(used) = map.used()? {
+                fills.push((name.clone(), used, map.max_entries() as u64));
+            }
+        }
+        Ok(fills)
+    }
+
     /// A reader of the ring buffer `EVENTS`, where the object has one.
     pub fn events(&self) -> anyhow::Result<Option<RingBuf<MapData>>> {
         let Some(map) = self.loaded.maps.get("EVENTS") else {

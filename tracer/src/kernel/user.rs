@@ -85,6 +85,25 @@ fn modified(path: &Path) -> io::Result<SystemTime> {
     fs::metadata(path)?.modified()
 }
 
+/// The numbers of a user and of its group, by its name.
+pub fn find(name: &str) -> io::Result<Option<(u32, u32)>> {
+    let passwd = fs::read("/etc/passwd")?;
+    Ok(find_in(&passwd, name))
+}
+
+fn find_in(passwd: &[u8], name: &str) -> Option<(u32, u32)> {
+    let number = |field: &[u8]| std::str::from_utf8(field).ok()?.parse().ok();
+    passwd.split(|&byte| byte == b'\n').find_map(|line| {
+        let fields: Vec<&[u8]> = line.split(|&byte| byte == b':').collect();
+        match fields.as_slice() {
+            [known, _, uid, gid, ..] if *known == name.as_bytes() => {
+                Some((number(uid)?, number(gid)?))
+            }
+            _ => None,
+        }
+    })
+}
+
 /// Lines of `NAME:PASSWORD:UID:…`. Where several users share a number the first one counts, as for
 /// `getpwuid(3)`.
 fn parse(passwd: &[u8]) -> HashMap<u32, String> {
@@ -123,6 +142,15 @@ mod tests {
         assert_eq!(names.len(), 3);
         assert_eq!((get(0), get(7)), (Some("root"), Some("odd\u{fffd}")));
         assert_eq!(get(4_294_967_294), Some("nobody"));
+    }
+
+    #[test]
+    fn users_are_found_by_their_names() {
+        let passwd = b"a:x:1:2::/:\nb:x:3\nc:x:y:4:\n";
+        assert_eq!(find_in(passwd, "a"), Some((1, 2)));
+        for name in ["b", "c", "d", ""] {
+            assert_eq!(find_in(passwd, name), None, "{name}");
+        }
     }
 
     #[test]

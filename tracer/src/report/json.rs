@@ -12,6 +12,7 @@ use tracer_common::loss::Loss;
 
 use super::{
     Bucket, Event, Face, Histogram, Item, Lost, Number, Report, Role, Schema, Table, Unit, Value,
+    cause_name,
 };
 
 /// JSON onto a writer.
@@ -137,21 +138,6 @@ fn losses(report: &Report) -> Vec<Lost> {
             hint: "",
         })
         .collect()
-}
-
-fn cause_name(cause: Loss) -> &'static str {
-    match cause {
-        Loss::RingFull => "ring_full",
-        Loss::MapFull => "map_full",
-        Loss::StartMissed => "start_missed",
-        Loss::StringCut => "string_cut",
-        Loss::ReadFault => "read_fault",
-        Loss::InFlight => "in_flight",
-        Loss::Folded => "folded",
-        Loss::Recursion => "recursion",
-        Loss::SlotFull => "slot_full",
-        Loss::EndMissed => "end_missed",
-    }
 }
 
 fn unit_suffix(unit: Unit) -> &'static str {

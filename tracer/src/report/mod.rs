@@ -27,8 +27,10 @@ pub enum Role {
     Key,
     /// Grows only: a counter in metrics.
     Counter,
-    /// Goes up and down, or is derived from others (a mean, a percentile).
+    /// Goes up and down.
     Gauge,
+    /// Reckoned from others for people: a mean, a percentile. Metrics leave that to whoever asks them.
+    Derived,
     /// Told for people; neither identity nor measure.
     Info,
 }
@@ -165,4 +167,20 @@ pub struct Report {
     pub items: Vec<Item>,
     /// What was lost, since the start.
     pub lost: Vec<Lost>,
+}
+
+/// What a cause of loss is called in JSON and metrics.
+pub fn cause_name(cause: Loss) -> &'static str {
+    match cause {
+        Loss::RingFull => "ring_full",
+        Loss::MapFull => "map_full",
+        Loss::StartMissed => "start_missed",
+        Loss::StringCut => "string_cut",
+        Loss::ReadFault => "read_fault",
+        Loss::InFlight => "in_flight",
+        Loss::Folded => "folded",
+        Loss::Recursion => "recursion",
+        Loss::SlotFull => "slot_full",
+        Loss::EndMissed => "end_missed",
+    }
 }

@@ -18,7 +18,7 @@ const IMPORTED: [&str; 2] = ["bt", "h"];
 const WRITABLE_BY_ALL: u32 = 0o002;
 
 /// Looks for files beside those that name them, and in some folders.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FoundFiles {
     /// Where headers are looked for, besides.
     pub folders: Vec<PathBuf>,

@@ -59,10 +59,10 @@ fn schema() -> Schema {
             key("operation", "OPERATION", "what was asked for"),
             number("ios", "I/O", Unit::Count, Role::Counter, "requests"),
             number("size", "SIZE", Unit::Bytes, Role::Counter, "data"),
-            number("rate", "RATE", Unit::BytesPerSecond, Role::Gauge, "data in each second"),
-            number("mean", "MEAN", ns, Role::Gauge, "time from the driver to the end, the mean"),
-            number("p99", "P99", ns, Role::Gauge, "99 of 100 requests took at most this long"),
-            number("max", "MAX", ns, Role::Gauge, "the longest request"),
+            number("rate", "RATE", Unit::BytesPerSecond, Role::Derived, "data in each second"),
+            number("mean", "MEAN", ns, Role::Derived, "time from the driver to the end, the mean"),
+            number("p99", "P99", ns, Role::Derived, "99 of 100 requests took at most this long"),
+            number("max", "MAX", ns, Role::Derived, "the longest request"),
         ],
     }
 }

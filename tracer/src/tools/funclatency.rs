@@ -62,7 +62,8 @@ impl Options {
     /// The tool.
     pub fn into_tool(self) -> anyhow::Result<Funclatency> {
         let rows = Rows::new(self.common.output.max_keys.unwrap_or(ROWS));
-        Ok(Funclatency { options: self, target: None, rows, schema: Arc::new(schema()) })
+        let schema = Arc::new(schema(self.summary));
+        Ok(Funclatency { options: self, target: None, rows, schema })
     }
 }
 
@@ -80,19 +81,21 @@ pub fn hooks(_kernel: &Kernel) -> anyhow::Result<Vec<Choice>> {
     ])
 }
 
-fn schema() -> Schema {
+fn schema(summary: bool) -> Schema {
     let column = |name, title, unit, role, help| Column { name, title, unit, role, width: 0, help };
     let ns = Unit::Nanoseconds;
+    // Histograms have the sum, too.
+    let total = if summary { Role::Counter } else { Role::Derived };
     Schema {
         name: "functions",
         columns: vec![
             column("function", "FUNCTION", Unit::None, Role::Key, "the function"),
             column("calls", "CALLS", Unit::Count, Role::Counter, "calls that returned"),
-            column("total", "TOTAL", ns, Role::Counter, "time in these calls, that in calls inside them included"),
-            column("mean", "MEAN", ns, Role::Gauge, "time in a call, the mean"),
-            column("p50", "P50", ns, Role::Gauge, "half of the calls took at most this long"),
-            column("p99", "P99", ns, Role::Gauge, "99 of 100 calls took at most this long"),
-            column("max", "MAX", ns, Role::Gauge, "the longest call"),
+            column("total", "TOTAL", ns, total, "time in these calls, that in calls inside them included"),
+            column("mean", "MEAN", ns, Role::Derived, "time in a call, the mean"),
+            column("p50", "P50", ns, Role::Derived, "half of the calls took at most this long"),
+            column("p99", "P99", ns, Role::Derived, "99 of 100 calls took at most this long"),
+            column("max", "MAX", ns, Role::Derived, "the longest call"),
         ],
     }
 }

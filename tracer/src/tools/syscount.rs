@@ -118,7 +118,7 @@ impl Options {
             rows: Rows::new(keys.unwrap_or(CALLS)),
             totals: Totals::new(keys.unwrap_or(KEYS)),
             selected: selected(&self.syscalls),
-            schema: Arc::new(schema(by, self.count_only)),
+            schema: Arc::new(schema(by, &self)),
             by,
             options: self,
         })
@@ -162,7 +162,7 @@ fn exit(kernel: &Kernel) -> Choice {
     syscall::exit(kernel, "a system call returns")
 }
 
-fn schema(by: By, count_only: bool) -> Schema {
+fn schema(by: By, options: &Options) -> Schema {
     let key = |name, title, help| Column { name, title, unit: Unit::None, role: Role::Key, width: 0, help };
     let mut columns = match by {
         By::Syscall => vec![key("syscall", "SYSCALL", "the system call")],
@@ -183,14 +183,16 @@ fn schema(by: By, count_only: bool) -> Schema {
     let number = |name, title, unit, role, help| Column { name, title, unit, role, width: 0, help };
     let (ns, count) = (Unit::Nanoseconds, Unit::Count);
     columns.push(number("calls", "CALLS", count, Role::Counter, "calls"));
-    if !count_only {
+    if !options.count_only {
+        // Where there are histograms, they have the sum, too.
+        let total = if options.hist { Role::Derived } else { Role::Counter };
         columns.extend([
             number("errors", "ERRORS", count, Role::Counter, "calls that failed"),
-            number("total", "TOTAL", ns, Role::Counter, "time in these calls"),
-            number("mean", "MEAN", ns, Role::Gauge, "time in a call, the mean"),
-            number("p50", "P50", ns, Role::Gauge, "half of the calls took at most this long"),
-            number("p99", "P99", ns, Role::Gauge, "99 of 100 calls took at most this long"),
-            number("max", "MAX", ns, Role::Gauge, "the longest call"),
+            number("total", "TOTAL", ns, total, "time in these calls"),
+            number("mean", "MEAN", ns, Role::Derived, "time in a call, the mean"),
+            number("p50", "P50", ns, Role::Derived, "half of the calls took at most this long"),
+            number("p99", "P99", ns, Role::Derived, "99 of 100 calls took at most this long"),
+            number("max", "MAX", ns, Role::Derived, "the longest call"),
         ]);
     }
     Schema { name: "syscalls", columns }

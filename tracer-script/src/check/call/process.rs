@@ -4,7 +4,7 @@ use crate::{
     ast::{Call, Expr, ExprKind},
     check::Checker,
     probe::AttachKind,
-    types::{StackMode, Type, UINT},
+    types::{INT, StackMode, Type, UINT},
 };
 
 impl Checker<'_> {
@@ -79,10 +79,27 @@ impl Checker<'_> {
     pub(crate) fn socket_cookie(&mut self, expr: &Expr, call: &Call) -> Type {
         self.expr(&call.args[0]);
         match self.target().kind {
+            AttachKind::Fentry | AttachKind::Fexit if !self.facts.since(5, 12) => {
+                self.error(expr.span, "socket_cookie() needs Linux 5.12")
+            }
             AttachKind::Fentry | AttachKind::Fexit => UINT,
             _ => self.error(
                 expr.span,
                 "socket_cookie() can only be used with fentry and fexit probes",
+            ),
+        }
+    }
+
+    pub(crate) fn skboutput(&mut self, expr: &Expr, call: &Call) -> Type {
+        self.literal_string(&call.args[0], "skboutput");
+        self.expr(&call.args[1]);
+        self.integer(&call.args[2], "skboutput");
+        self.integer(&call.args[3], "skboutput");
+        match self.target().kind {
+            AttachKind::Fentry | AttachKind::Fexit => INT,
+            _ => self.error(
+                expr.span,
+                "skboutput() can only be used with fentry and fexit probes",
             ),
         }
     }

@@ -49,8 +49,13 @@ impl Lower<'_, '_> {
     }
 
     pub(crate) fn socket_cookie(&mut self, call: &Call) -> Operand {
-        let value = self.val(&call.args[0]);
-        let socket = self.as_register(value);
+        let Some(socket) = self.trusted_pointer(&call.args[0]) else {
+            self.error(
+                call.args[0].span,
+                "socket_cookie() takes a struct sock * which is an argument of the function, or lies behind one",
+            );
+            return Operand::Imm(0);
+        };
         Operand::Reg(self.call(Helper::GetSocketCookie, vec![Arg::Reg(socket)]))
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use tracer_script::compile::Stage;
+use tracer_script::{check::Mode, compile::Stage};
 
 use crate::{
     cli::{common::Format, script},
@@ -18,6 +18,8 @@ pub enum Task {
     Run,
     /// List what can be traced.
     List,
+    /// Print a script, laid out.
+    Format,
     /// Show the options.
     Help,
     /// Show the version.
@@ -286,10 +288,34 @@ const FLAGS: &[Flag] = &[
         "",
         Effect::Unsupported,
     ),
-    flag(None, "mode", Some("MODE"), "", Effect::Unsupported),
-    flag(None, "test", None, "", Effect::Unsupported),
-    flag(None, "bench", None, "", Effect::Unsupported),
-    flag(None, "fmt", None, "", Effect::Unsupported),
+    flag(
+        None,
+        "mode",
+        Some("MODE"),
+        "what to do: test, bench or format",
+        Effect::Set(mode),
+    ),
+    flag(
+        None,
+        "test",
+        None,
+        "run the tests of the script: its probes test:NAME",
+        Effect::Set(|parsed, _| mode(parsed, "test".to_owned())),
+    ),
+    flag(
+        None,
+        "bench",
+        None,
+        "run the benchmarks of the script: its probes bench:NAME",
+        Effect::Set(|parsed, _| mode(parsed, "bench".to_owned())),
+    ),
+    flag(
+        None,
+        "fmt",
+        None,
+        "print the script, laid out, and end",
+        Effect::Set(|parsed, _| mode(parsed, "format".to_owned())),
+    ),
     flag(None, "probe-filter", Some("REGEX"), "", Effect::Unsupported),
     flag(None, "verify-llvm-ir", None, "", Effect::Unsupported),
     flag(
@@ -299,7 +325,16 @@ const FLAGS: &[Flag] = &[
         "print what a stage made, and end: ast, types, codegen or dis",
         Effect::Set(debug),
     ),
-    flag(None, "emit-elf", Some("FILE"), "", Effect::Unsupported),
+    flag(
+        None,
+        "emit-elf",
+        Some("FILE"),
+        "write the programs to this object file, and end",
+        Effect::Set(|parsed, value| {
+            parsed.options.emit_elf = Some(PathBuf::from(value));
+            Ok(())
+        }),
+    ),
     flag(None, "emit-llvm", Some("FILE"), "", Effect::Unsupported),
     flag(None, "aot", Some("FILE"), "", Effect::Unsupported),
 ];
@@ -310,6 +345,16 @@ fn buffering(parsed: &mut Parsed, value: String) -> anyhow::Result<()> {
         "full" => Flush::Full,
         _ => bail!("unknown buffering {value:?}: line, full or none"),
     };
+    Ok(())
+}
+
+fn mode(parsed: &mut Parsed, value: String) -> anyhow::Result<()> {
+    match value.as_str() {
+        "test" => parsed.options.params.mode = Mode::Test,
+        "bench" => parsed.options.params.mode = Mode::Bench,
+        "format" => parsed.task = Task::Format,
+        _ => bail!("unknown mode {value:?}: test, bench or format"),
+    }
     Ok(())
 }
 
@@ -494,9 +539,10 @@ mod tests {
                 "unknown stage \"libbpf\": ast, types, codegen or dis",
             ),
             (&["-B", "x"], "unknown buffering \"x\": line, full or none"),
+            (&["--aot", "x"], "--aot is not supported by tracer"),
             (
-                &["--emit-elf", "x"],
-                "--emit-elf is not supported by tracer",
+                &["--mode", "codegen"],
+                "unknown mode \"codegen\": test, bench or format",
             ),
             (
                 &["-p1", "-c", "true"],

@@ -41,7 +41,7 @@ fn words() -> anyhow::Result<Vec<String>> {
 fn perform(parsed: Parsed) -> ExitCode {
     start_log(u8::from(parsed.verbose));
     let done = match parsed.task {
-        Task::Run => return run(parsed),
+        Task::Run | Task::Format => return run(parsed),
         Task::List => {
             let pattern = parsed.words.first().map(String::as_str);
             script::list(pattern, parsed.verbose, parsed.options.params.pid)
@@ -71,6 +71,7 @@ fn version() -> String {
 
 fn run(parsed: Parsed) -> ExitCode {
     let Parsed {
+        task,
         program,
         format,
         escaped,
@@ -90,6 +91,12 @@ fn run(parsed: Parsed) -> ExitCode {
     options.params.named = given.named;
     options.environment = script::environment();
     options.notify = script::notify();
+    if task == Task::Format {
+        return match script::lay_out(&options) {
+            Ok(status) => ExitCode::from(status),
+            Err(error) => fail(&error),
+        };
+    }
     match script::launch(&options, format) {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {

@@ -10,7 +10,7 @@ use std::{
 
 use aya_obj::generated::{bpf_btf_info, bpf_cmd, bpf_prog_info};
 
-use super::{Result, bpf, bpf_fd, btf_by_id, zeroed_attr};
+use super::{Result, bpf, bpf_fd, btf::btf_by_id, zeroed_attr};
 
 /// The number of the program after this one, 0 for the first; [`None`] at the end.
 pub fn prog_next_id(id: u32) -> Result<Option<u32>> {

@@ -189,6 +189,12 @@ impl Core {
         self.errors.flush()
     }
 
+    /// Adds a text.
+    pub fn say(&mut self, text: &str) -> io::Result<()> {
+        self.out.extend(text.as_bytes());
+        self.spill()
+    }
+
     /// Writes what is gathered where that is much.
     pub fn spill(&mut self) -> io::Result<()> {
         if self.out.len() < SPILL_BYTES {

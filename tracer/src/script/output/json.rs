@@ -9,7 +9,7 @@ use tracer_script::{
 };
 
 use super::{
-    Face, RawEntry, convert,
+    Benchmark, Face, RawEntry, Test, convert,
     core::Core,
     histogram::Row,
     series::{self, Series},
@@ -18,13 +18,13 @@ use super::{
     value::Value,
 };
 
-/// JSON onto a writer.
-pub struct Json(Core);
+/// JSON onto a writer. While a test runs, what it prints is gathered as text.
+pub struct Json(Core, Option<Vec<u8>>);
 
 impl Json {
     /// JSON by way of `core`.
     pub fn new(core: Core) -> Self {
-        Self(core)
+        Self(core, None)
     }
 
     /// An object of this type, around the data that `data` writes.
@@ -134,7 +134,21 @@ impl Face for Json {
     }
 
     fn record(&mut self, action: &Action, args: &[u8]) -> io::Result<()> {
+        if let Some(gathered) = &mut self.1 {
+            let before = self.0.out.len();
+            text::print(&mut self.0, action, args)?;
+            gathered.extend(self.0.out.drain(before..));
+        }
         match &action.kind {
+            ActionKind::Printf(_)
+            | ActionKind::Cat(_)
+            | ActionKind::PrintValue
+            | ActionKind::Time(_)
+            | ActionKind::Join(_)
+                if self.1.is_some() =>
+            {
+                Ok(())
+            }
             ActionKind::Printf(format) => {
                 self.0.with_text(format, &action.args, args, |core, text| {
                     core.out.extend(b"{\"type\": \"printf\", \"data\": ");
@@ -210,6 +224,53 @@ impl Face for Json {
         string(out, text.as_bytes());
         out.extend(b"}\n");
         self.0.spill()
+    }
+
+    fn tests_begin(&mut self, _count: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn test_begins(&mut self, _name: &str) -> io::Result<()> {
+        self.1 = Some(Vec::new());
+        Ok(())
+    }
+
+    fn test_ends(&mut self, test: &Test) -> io::Result<()> {
+        let printed = self.1.take().unwrap_or_default();
+        let Test {
+            name,
+            duration_ns,
+            passed,
+        } = test;
+        self.object("test_result", |out| {
+            out.push(b'{');
+            string(out, name.as_bytes());
+            let head =
+                format!(": {{\"duration\": {duration_ns}, \"passed\": {passed}, \"output\": ");
+            out.extend(head.into_bytes());
+            string(out, &printed);
+            out.extend(b"}}");
+        })
+    }
+
+    fn tests_end(&mut self, _tests: &[Test]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn benchmarks(&mut self, benchmarks: &[Benchmark]) -> io::Result<()> {
+        self.object("benchmark_result", |out| {
+            out.push(b'{');
+            for (index, one) in benchmarks.iter().enumerate() {
+                if index > 0 {
+                    out.extend(b", ");
+                }
+                string(out, one.name.as_bytes());
+                let (average, runs) = (one.average_ns, one.runs);
+                let rest = format!(": {{\"average\": {average}, \"iters\": {runs}}}");
+                out.extend(rest.into_bytes());
+            }
+            out.push(b'}');
+        })
     }
 
     fn end(&mut self) -> io::Result<()> {

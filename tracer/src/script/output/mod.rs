@@ -10,6 +10,7 @@ mod core;
 mod gfp;
 mod histogram;
 mod json;
+pub mod measure;
 mod names;
 mod printf;
 mod series;
@@ -20,6 +21,7 @@ mod table;
 mod tests;
 mod text;
 mod time;
+mod trial;
 mod value;
 
 use std::{
@@ -33,8 +35,10 @@ use tracer_script::{
     types::Type,
 };
 
+pub use trial::{Benchmark, Test};
+
 /// One entry of a map as read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawEntry {
     /// The key's bytes; a histogram's bucket number (`u64`) behind them where the map is `bucket_in_key`. For a
     /// histogram without a key it is the index of the array (`u32`), which is the bucket's number.
@@ -44,6 +48,24 @@ pub struct RawEntry {
 }
 
 impl RawEntry {
+    /// Becomes another entry of the same map; what is allocated is used again.
+    pub fn take<'e>(&mut self, key: &[u8], values: impl Iterator<Item = &'e [u8]>) {
+        self.key.clear();
+        self.key.extend(key);
+        let mut count = 0;
+        for value in values {
+            match self.values.get_mut(count) {
+                Some(own) => {
+                    own.clear();
+                    own.extend(value);
+                }
+                None => self.values.push(value.to_vec()),
+            }
+            count += 1;
+        }
+        self.values.truncate(count);
+    }
+
     /// What `print` shows of a map without keys that has not been set: zero, or the empty string. [`None`] where
     /// that means nothing.
     pub fn unset(map: &Map) -> Option<Self> {
@@ -98,6 +120,16 @@ pub trait Face {
     fn lost(&mut self, events: u64) -> io::Result<()>;
     /// A warning that is not bound to a place, such as a full map.
     fn warning(&mut self, text: &str) -> io::Result<()>;
+    /// So many tests follow.
+    fn tests_begin(&mut self, count: usize) -> io::Result<()>;
+    /// A test follows: what it prints is its output.
+    fn test_begins(&mut self, name: &str) -> io::Result<()>;
+    /// How the test went.
+    fn test_ends(&mut self, test: &Test) -> io::Result<()>;
+    /// How all of them went.
+    fn tests_end(&mut self, tests: &[Test]) -> io::Result<()>;
+    /// What benchmarks have shown.
+    fn benchmarks(&mut self, benchmarks: &[Benchmark]) -> io::Result<()>;
     /// No more records; maps follow.
     fn end(&mut self) -> io::Result<()>;
     /// Writes what is gathered.

@@ -9,11 +9,12 @@ use tracer_script::{
 };
 
 use super::{
-    Face, RawEntry, convert,
+    Benchmark, Face, RawEntry, Test, convert,
     core::Core,
     histogram::Row,
     series::{self, Number, Series},
     table::{self, Cell, Limits, Table},
+    trial,
     value::Value,
 };
 
@@ -51,6 +52,35 @@ impl Text {
     }
 }
 
+/// Writes what a script prints itself.
+pub fn print(core: &mut Core, action: &Action, args: &[u8]) -> io::Result<()> {
+    match &action.kind {
+        ActionKind::Printf(format) => core.print(format, &action.args, args),
+        ActionKind::Cat(format) => {
+            let path = core.with_text(format, &action.args, args, |_, text| text.to_vec());
+            if let Some(contents) = core.contents(&path)? {
+                core.out.extend(contents);
+            }
+        }
+        ActionKind::PrintValue => {
+            let shown = core.value(action, args);
+            value(&mut core.out, &shown, Spacing::Wide);
+            core.out.push(b'\n');
+        }
+        ActionKind::Time(format) => {
+            let time = core.now(format);
+            core.out.extend(time);
+        }
+        ActionKind::Join(separator) => {
+            let joined = core.joined(separator, action, args);
+            core.out.extend(joined);
+            core.out.push(b'\n');
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
 impl Face for Text {
     fn attached(&mut self, probes: usize) -> io::Result<()> {
         if self.0.quiet {
@@ -63,7 +93,6 @@ impl Face for Text {
 
     fn record(&mut self, action: &Action, args: &[u8]) -> io::Result<()> {
         match &action.kind {
-            ActionKind::Printf(format) => self.0.print(format, &action.args, args),
             ActionKind::Errorf(format) => {
                 let text = self.format(format, &action.args, args);
                 self.message("ERROR", action, &text)?;
@@ -72,28 +101,8 @@ impl Face for Text {
                 let text = self.format(format, &action.args, args);
                 self.message("WARNING", action, &text)?;
             }
-            ActionKind::Cat(format) => {
-                let path = self.format(format, &action.args, args);
-                if let Some(contents) = self.0.contents(&path)? {
-                    self.0.out.extend(contents);
-                }
-            }
-            ActionKind::PrintValue => {
-                let shown = self.0.value(action, args);
-                value(&mut self.0.out, &shown, Spacing::Wide);
-                self.0.out.push(b'\n');
-            }
-            ActionKind::Time(format) => {
-                let time = self.0.now(format);
-                self.0.out.extend(time);
-            }
-            ActionKind::Join(separator) => {
-                let joined = self.0.joined(separator, action, args);
-                self.0.out.extend(joined);
-                self.0.out.push(b'\n');
-            }
             ActionKind::HelperError(name) => self.helper_error(name, action, args)?,
-            _ => {}
+            _ => print(&mut self.0, action, args)?,
         }
         self.0.spill()
     }
@@ -140,6 +149,26 @@ impl Face for Text {
 
     fn warning(&mut self, text: &str) -> io::Result<()> {
         self.0.complain(format!("WARNING: {text}\n").as_bytes())
+    }
+
+    fn tests_begin(&mut self, count: usize) -> io::Result<()> {
+        self.0.say(&trial::begin_all(count))
+    }
+
+    fn test_begins(&mut self, name: &str) -> io::Result<()> {
+        self.0.say(&trial::begin(name))
+    }
+
+    fn test_ends(&mut self, test: &Test) -> io::Result<()> {
+        self.0.say(&trial::end(test))
+    }
+
+    fn tests_end(&mut self, tests: &[Test]) -> io::Result<()> {
+        self.0.say(&trial::end_all(tests))
+    }
+
+    fn benchmarks(&mut self, benchmarks: &[Benchmark]) -> io::Result<()> {
+        self.0.say(&trial::table(benchmarks))
     }
 
     fn end(&mut self) -> io::Result<()> {

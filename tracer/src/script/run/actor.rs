@@ -16,7 +16,7 @@ use tracer_script::{
     program::{Action, ActionKind, Image},
 };
 
-use super::loss::Told;
+use super::{loss::Told, visit::BeforeChange};
 use crate::script::{
     output::{Face, RawEntry},
     session::Session,
@@ -44,8 +44,13 @@ pub struct Actor {
     pub face: Box<dyn Face>,
     wanted: Wanted,
     pub(super) told: Told,
+    pub(super) before_change: Option<BeforeChange>,
+    /// Records that came.
+    pub(super) records: u64,
     status: u8,
     exiting: bool,
+    /// The script has told of an error.
+    wrong: bool,
 }
 
 impl Actor {
@@ -57,8 +62,11 @@ impl Actor {
             face,
             wanted,
             told: Told::default(),
+            before_change: None,
+            records: 0,
             status: 0,
             exiting: false,
+            wrong: false,
         }
     }
 
@@ -77,6 +85,18 @@ impl Actor {
         self.exiting = false;
     }
 
+    /// A test follows: what went wrong before is not its fault.
+    pub fn begin_test(&mut self) {
+        self.exiting = false;
+        self.status = 0;
+        self.wrong = false;
+    }
+
+    /// Whether the script has told of an error, or has ended itself as having failed, since the test began.
+    pub fn went_wrong(&self) -> bool {
+        self.wrong || self.status != 0
+    }
+
     /// Has the programs of all probes of a kind run.
     pub fn run_all(&mut self, kind: AttachKind) -> anyhow::Result<()> {
         for program in self.session.on_request(kind) {
@@ -90,6 +110,7 @@ impl Actor {
         if self.exiting {
             return Ok(());
         }
+        self.records += 1;
         let number = record.first_chunk().map(|&bytes| u32::from_ne_bytes(bytes));
         let (Some(number), Some(args)) = (number, record.get(HEAD_BYTES..)) else {
             bail!(
@@ -105,6 +126,10 @@ impl Actor {
     }
 
     fn act(&mut self, action: &Action, args: &[u8]) -> anyhow::Result<()> {
+        self.wrong |= matches!(
+            action.kind,
+            ActionKind::Errorf(_) | ActionKind::HelperError(_)
+        );
         match &action.kind {
             ActionKind::Printf(_)
             | ActionKind::Errorf(_)
@@ -130,11 +155,17 @@ impl Actor {
                 }
                 self.face.map(&self.image.maps[map], entries, top, div)?;
             }
-            &ActionKind::Clear(map) => self.session.clear(map)?,
-            &ActionKind::Zero(map) => self.session.zero(map)?,
+            &ActionKind::Clear(map) => {
+                self.before_change(map);
+                self.session.clear(map)?;
+            }
+            &ActionKind::Zero(map) => {
+                self.before_change(map);
+                self.session.zero(map)?;
+            }
             ActionKind::Exit => self.exit(args),
             ActionKind::System(format) => self.system(format, action, args)?,
-            ActionKind::SkbOutput(_) => bail!("skboutput() is not supported"),
+            ActionKind::SkbOutput(_) => bail!("the kernel sent a packet as a record"),
             ActionKind::Unwatch => self.session.unwatch(first_word(args)),
         }
         Ok(())

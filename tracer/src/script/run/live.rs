@@ -10,6 +10,7 @@ use std::{
 use tokio::{
     select,
     signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
     time::{Instant, Interval},
 };
 use tracer_script::{
@@ -18,15 +19,17 @@ use tracer_script::{
 };
 
 use super::{
-    Flush, Options,
+    Flush, Options, Visit, Visitor,
     actor::{Actor, Wanted},
+    packets::Packets,
     timer::Timers,
+    visit,
 };
 use crate::{
     engine::{
         every,
         records::Records,
-        stop::{End, Stop},
+        stop::{End, Stop, received},
         tick,
     },
     kernel::sys,
@@ -39,8 +42,9 @@ const LOSS_PERIOD: Duration = Duration::from_secs(1);
 
 /// All that a running script is made of.
 pub struct Run {
-    actor: Actor,
+    pub(super) actor: Actor,
     records: Option<Records>,
+    packets: Option<Packets>,
     timers: Timers,
     user_signal: Option<Signal>,
     signal_programs: Vec<usize>,
@@ -49,6 +53,7 @@ pub struct Run {
     /// The command that is traced: it ends with the script.
     child: Option<OwnedFd>,
     stop: Option<Stop>,
+    visits: Option<mpsc::Receiver<Visit>>,
 }
 
 impl Run {
@@ -64,6 +69,10 @@ impl Run {
             .events()?
             .map(|(ring, bytes)| Records::new(ring, bytes))
             .transpose()?;
+        let packets = session
+            .packets()?
+            .map(|array| Packets::new(image.clone(), array, options.params.epoch_offset_ns))
+            .transpose()?;
         let signal_programs = session.on_request(AttachKind::SelfSignal);
         // Without a probe for it the signal ends the process, as it does with any other.
         let user_signal = match signal_programs.is_empty() {
@@ -77,6 +86,7 @@ impl Run {
         Ok(Self {
             actor: Actor::new(image, session, face, wanted),
             records,
+            packets,
             timers: Timers::default(),
             user_signal,
             signal_programs,
@@ -84,6 +94,7 @@ impl Run {
             flush: options.flush,
             child,
             stop: None,
+            visits: None,
         })
     }
 
@@ -119,6 +130,12 @@ impl Run {
         self.stop = Some(stop);
     }
 
+    /// Lets someone look at it while it runs.
+    pub fn admit(&mut self, visitor: Visitor) {
+        self.actor.before_change = Some(visitor.before_change);
+        self.visits = Some(visitor.visits);
+    }
+
     /// Runs until the end, and gives back the status to exit with.
     pub async fn until_the_end(mut self) -> anyhow::Result<u8> {
         if self.iterate()? {
@@ -138,13 +155,17 @@ impl Run {
                     self.actor.print_maps()?;
                     self.actor.face.flush()?;
                 }
+                result = packets(&mut self.packets) => result?,
                 _ = losses.tick() => {
+                    self.tell_packets()?;
                     self.actor.tell_losses()?;
                     self.actor.face.flush()?;
                 }
                 () = received(&mut self.user_signal) => {
                     let session = &self.actor.session;
-                    self.signal_programs.iter().try_for_each(|&program| session.run(program))?;
+                    for &program in &self.signal_programs {
+                        session.run(program)?;
+                    }
                 }
                 expired = self.timers.next() => {
                     let (program, times) = expired?;
@@ -152,6 +173,10 @@ impl Run {
                         self.actor.session.run(program)?;
                     }
                 }
+                visit = visit::next(&mut self.visits) => match visit {
+                    Some(visit) => self.actor.visited(visit),
+                    None => break,
+                },
                 result = batch(&mut self.records, &mut self.actor) => {
                     result?;
                     if self.flush == Flush::Batch {
@@ -193,9 +218,16 @@ impl Run {
     fn finish(mut self) -> anyhow::Result<u8> {
         self.actor.session.detach();
         self.rest()?;
+        if let Some(packets) = &mut self.packets {
+            packets.rest()?;
+        }
+        self.tell_packets()?;
         self.actor.begin_end();
         self.actor.run_all(AttachKind::End)?;
         self.rest()?;
+        for map in self.actor.session.script_maps() {
+            self.actor.before_change(map);
+        }
         self.actor.tell_losses()?;
         self.actor.face.end()?;
         if self.actor.image.config.print_maps_on_exit {
@@ -209,8 +241,19 @@ impl Run {
         Ok(self.actor.status())
     }
 
+    /// Tells of packets that were lost.
+    fn tell_packets(&mut self) -> anyhow::Result<()> {
+        let lost = self.packets.as_mut().map_or(0, Packets::take_lost);
+        if lost > 0 {
+            self.actor.face.warning(&format!(
+                "{lost} packets were lost: raise perf_rb_pages, or take less of each"
+            ))?;
+        }
+        Ok(())
+    }
+
     /// Takes the records that are there, when nothing makes any more.
-    fn rest(&mut self) -> anyhow::Result<()> {
+    pub(super) fn rest(&mut self) -> anyhow::Result<()> {
         let Self { actor, records, .. } = self;
         match records {
             Some(records) => records.rest(&mut |record| actor.take(record)),
@@ -226,16 +269,16 @@ async fn batch(records: &mut Option<Records>, actor: &mut Actor) -> anyhow::Resu
     }
 }
 
-async fn ended(stop: &mut Option<Stop>) -> anyhow::Result<End> {
-    match stop {
-        Some(stop) => stop.wait().await,
+async fn packets(packets: &mut Option<Packets>) -> anyhow::Result<()> {
+    match packets {
+        Some(packets) => packets.batch().await,
         None => std::future::pending().await,
     }
 }
 
-async fn received(signal: &mut Option<Signal>) {
-    match signal {
-        Some(signal) => drop(signal.recv().await),
+async fn ended(stop: &mut Option<Stop>) -> anyhow::Result<End> {
+    match stop {
+        Some(stop) => stop.wait().await,
         None => std::future::pending().await,
     }
 }

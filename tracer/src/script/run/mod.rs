@@ -4,17 +4,20 @@
 mod actor;
 mod live;
 mod loss;
+mod packets;
 mod timer;
+mod trials;
+mod visit;
 
 #[cfg(test)]
 mod tests;
 
 use std::{
     ffi::OsString,
-    fs::File,
+    fs::{self, File},
     io::{self, Write},
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
 };
@@ -23,13 +26,14 @@ use anyhow::{Context as _, bail};
 use tokio::{io::unix::AsyncFd, runtime::Runtime};
 use tracer_script::{
     Compiled, Diagnostics, Input, Level, Sources,
-    check::Params,
+    check::{Mode, Params},
     compile::{Stage, compile_showing},
     facts::Facts,
     program::Image,
 };
 
 use super::{
+    elf,
     files::FoundFiles,
     output::Face,
     session::{FindFunction, ScriptError, Session, Stacks},
@@ -49,6 +53,8 @@ use crate::{
 };
 use live::Run;
 
+pub use visit::{Look, Visit, Visitor};
+
 /// When output is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Flush {
@@ -60,7 +66,7 @@ pub enum Flush {
 }
 
 /// What is run, and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The script.
     pub source: String,
@@ -94,8 +100,12 @@ pub struct Options {
     pub no_warnings: bool,
     /// Load and attach, and end.
     pub dry_run: bool,
+    /// Write the programs to this object file, and end.
+    pub emit_elf: Option<PathBuf>,
     /// Print what this stage of the compiler made, and end.
     pub dump: Option<Stage>,
+    /// It is one of several that the process runs: a hang-up does not end it.
+    pub is_hosted: bool,
     /// Print this word and a newline to standard output once tracing is on.
     pub notify: Option<&'static str>,
 }
@@ -141,10 +151,17 @@ pub struct Machine<'a> {
 }
 
 /// A script that is loaded and attached.
-pub struct Ready {
+pub struct Started {
     /// [`None`] where all that was wanted is done.
-    run: Option<(Runtime, Run)>,
+    run: Option<Run>,
+    mode: Mode,
     sources: Rc<Sources>,
+}
+
+/// The same, with the event loop that it runs on.
+pub struct Ready {
+    runtime: Runtime,
+    started: Started,
 }
 
 /// Compiles a script, loads it, attaches it and lets the command go.
@@ -153,15 +170,59 @@ pub fn start(
     machine: Machine<'_>,
     make_face: MakeFace<'_>,
 ) -> Result<Ready, Failure> {
+    on_own_loop(|| start_here(options, machine, make_face))
+}
+
+/// What `start` starts, with an event loop of its own.
+fn on_own_loop(start: impl FnOnce() -> Result<Started, Failure>) -> Result<Ready, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot make the event loop")
+        .map_err(|error| failed(&Sources::default(), &error))?;
+    let guard = runtime.enter();
+    let started = start();
+    drop(guard);
+    Ok(Ready {
+        runtime,
+        started: started?,
+    })
+}
+
+/// The same on the event loop that this is called within.
+pub fn start_here(
+    options: &Options,
+    machine: Machine<'_>,
+    make_face: MakeFace<'_>,
+) -> Result<Started, Failure> {
     let (options, command) =
         prepare(options).map_err(|error| failed(&Sources::default(), &error))?;
-    let (image, shown) = compiled(&options, machine.facts)?;
+    let Made { image, shown, .. } = compiled(&options, machine.facts)?;
+    let Some(image) = image else {
+        print(&shown).map_err(|error| failed(&Sources::default(), &error))?;
+        return Ok(Started::done(Rc::default()));
+    };
+    if let Some(path) = &options.emit_elf {
+        write_object(&image, path).map_err(|error| failed(&image.sources, &error))?;
+        return Ok(Started::done(image.sources));
+    }
     if options.dump.is_some() {
         let sources = image.sources;
         print(&shown).map_err(|error| failed(&sources, &error))?;
-        return Ok(Ready { run: None, sources });
+        return Ok(Started::done(sources));
     }
     start_image(options, Rc::new(image), machine, command, make_face)
+}
+
+/// Compiles a script, and does no more.
+pub fn compile_only(options: &Options, facts: &dyn Facts) -> Result<Image, Failure> {
+    let image = compiled(options, facts)?.image;
+    image.ok_or_else(|| Failure::Run("ERROR: there is no more than parameters\n".to_owned()))
+}
+
+fn write_object(image: &Image, path: &Path) -> anyhow::Result<()> {
+    let bytes = elf::object(image).context("cannot make an object file")?;
+    fs::write(path, bytes).with_context(|| format!("cannot write to {}", path.display()))
 }
 
 /// What comes before compiling: rights, and the process of the command, which the script may ask for.
@@ -187,8 +248,16 @@ fn prepare(options: &Options) -> anyhow::Result<(Options, Option<Held>)> {
     Ok((options, command))
 }
 
-/// Compiles, and tells what the compiler has to say. With the text of the stage that is to be looked at.
-fn compiled(options: &Options, facts: &dyn Facts) -> Result<(Image, String), Failure> {
+/// What came of compiling.
+struct Made {
+    /// [`None`] where only the script's parameters were asked for.
+    image: Option<Image>,
+    /// The text of the stage that is to be looked at, or of the parameters.
+    shown: String,
+}
+
+/// Compiles, and tells what the compiler has to say.
+fn compiled(options: &Options, facts: &dyn Facts) -> Result<Made, Failure> {
     let input = Input {
         source: &options.source,
         file: &options.file,
@@ -204,18 +273,16 @@ fn compiled(options: &Options, facts: &dyn Facts) -> Result<(Image, String), Fai
         diagnostics,
         sources,
     } = compile_showing(&input, &mut |stage, text| {
-        if options.dump == Some(stage) {
+        if stage == Stage::Parameters || options.dump == Some(stage) {
             shown.push_str(&text());
         }
     });
     let text = rendered(&diagnostics, &sources, options);
-    match image {
-        Some(image) if !diagnostics.has_errors() => {
-            eprint!("{text}");
-            Ok((image, shown))
-        }
-        _ => Err(Failure::Script(text)),
+    if diagnostics.has_errors() {
+        return Err(Failure::Script(text));
     }
+    eprint!("{text}");
+    Ok(Made { image, shown })
 }
 
 fn rendered(diagnostics: &Diagnostics, sources: &Sources, options: &Options) -> String {
@@ -238,22 +305,15 @@ fn start_image(
     machine: Machine<'_>,
     command: Option<Held>,
     make_face: MakeFace<'_>,
-) -> Result<Ready, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot make the event loop")
-        .map_err(|error| failed(&image.sources, &error))?;
-    let guard = runtime.enter();
+) -> Result<Started, Failure> {
     let sources = Rc::clone(&image.sources);
-    let started = attach(&options, image, machine, command, make_face);
-    drop(guard);
-    match started {
-        Ok(run) => Ok(Ready {
-            run: run.map(|run| (runtime, run)),
+    match attach(&options, image, machine, command, make_face) {
+        Ok(run) => Ok(Started {
+            run,
+            mode: options.params.mode,
             sources,
         }),
-        Err(error) if is_closed_pipe(&error) => Ok(Ready { run: None, sources }),
+        Err(error) if is_closed_pipe(&error) => Ok(Started::done(sources)),
         Err(error) => Err(failed(&sources, &error)),
     }
 }
@@ -262,11 +322,40 @@ impl Ready {
     /// Runs the script to its end, and gives back the status to exit with. A closed output is an end, not an
     /// error.
     pub fn run(self) -> Result<u8, Failure> {
-        let Self { run, sources } = self;
-        let Some((runtime, run)) = run else {
+        self.runtime.block_on(self.started.until_the_end())
+    }
+}
+
+impl Started {
+    /// All that was wanted is done.
+    fn done(sources: Rc<Sources>) -> Self {
+        Self {
+            run: None,
+            mode: Mode::Trace,
+            sources,
+        }
+    }
+
+    /// Lets someone else look at the script while it runs. It ends when they go.
+    pub fn admit(&mut self, visitor: Visitor) {
+        if let Some(run) = &mut self.run {
+            run.admit(visitor);
+        }
+    }
+
+    /// Runs the script to its end, and gives back the status to exit with. A closed output is an end, not an
+    /// error.
+    pub async fn until_the_end(self) -> Result<u8, Failure> {
+        let Self { run, mode, sources } = self;
+        let Some(run) = run else {
             return Ok(0);
         };
-        match runtime.block_on(run.until_the_end()) {
+        let ended = match mode {
+            Mode::Trace => run.until_the_end().await,
+            Mode::Test => run.test(),
+            Mode::Bench => run.bench(),
+        };
+        match ended {
             Ok(status) => Ok(status),
             Err(error) if is_closed_pipe(&error) => Ok(0),
             Err(error) => Err(failed(&sources, &error)),
@@ -290,7 +379,10 @@ fn attach(
     command: Option<Held>,
     make_face: MakeFace<'_>,
 ) -> anyhow::Result<Option<Run>> {
-    let signals = Signals::catch()?;
+    let signals = match options.is_hosted {
+        true => Signals::catch_all_but_hang_up()?,
+        false => Signals::catch()?,
+    };
     let kernel = machine.kernel;
     if !kernel.since(5, 11) {
         sys::raise_memlock()?;

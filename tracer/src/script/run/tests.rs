@@ -16,12 +16,12 @@ use tracer_script::{
     types::{INT, Type},
 };
 
-use super::{Failure, Machine, MakeFace, Options, Ready, start_image};
+use super::{Failure, Machine, MakeFace, Options, Ready, on_own_loop, start_image};
 use crate::{
     engine::command::Held,
     kernel::Kernel,
     script::{
-        output::{Face, RawEntry},
+        output::{Benchmark, Face, RawEntry, Test},
         session::assembled::{
             Assembly, HASH, LOSS, NoFacts, action, image, may_trace, no_function, nothing,
             on_request, print, program, send,
@@ -93,6 +93,26 @@ impl Face for Notes {
         self.add(format!("warning {text}"))
     }
 
+    fn tests_begin(&mut self, count: usize) -> io::Result<()> {
+        self.add(format!("tests {count}"))
+    }
+
+    fn test_begins(&mut self, name: &str) -> io::Result<()> {
+        self.add(format!("test {name}"))
+    }
+
+    fn test_ends(&mut self, test: &Test) -> io::Result<()> {
+        self.add(format!("passed {}", test.passed))
+    }
+
+    fn tests_end(&mut self, tests: &[Test]) -> io::Result<()> {
+        self.add(format!("tests done {}", tests.len()))
+    }
+
+    fn benchmarks(&mut self, benchmarks: &[Benchmark]) -> io::Result<()> {
+        self.add(format!("benchmarks {}", benchmarks.len()))
+    }
+
     fn end(&mut self) -> io::Result<()> {
         self.add("end")
     }
@@ -156,7 +176,8 @@ fn run_with(
         find_function: &no_function,
     };
     let make_face: MakeFace<'_> = &|_: Box<dyn Write>, _| Ok(Box::new(face.clone()));
-    let ready = start_image(options.clone(), Rc::new(image), machine, held, make_face);
+    let ready =
+        on_own_loop(|| start_image(options.clone(), Rc::new(image), machine, held, make_face));
     let result = ready.and_then(Ready::run);
     (result, notes.all())
 }

@@ -31,21 +31,28 @@ pub struct Losses {
 impl Session {
     /// All entries of a map, in no order. A map without keys that was never set has none.
     pub fn entries(&self, map: usize) -> Result<Vec<RawEntry>, ScriptError> {
-        let presence = self.image.maps[map].presence;
         let mut entries = Vec::new();
+        self.for_each_entry(map, &mut |entry| entries.push(entry.clone()))?;
+        Ok(entries)
+    }
+
+    /// Hands the same over one by one. Nothing else runs on this CPU meanwhile: `visit` should not take long.
+    pub fn for_each_entry(
+        &self,
+        map: usize,
+        visit: &mut dyn FnMut(&RawEntry),
+    ) -> Result<(), ScriptError> {
+        let presence = self.image.maps[map].presence;
+        let is_set = |value: &Vec<u8>| value[..PRESENCE_BYTES].iter().any(|&byte| byte != 0);
+        let mut raw = RawEntry::default();
         let _undisturbed = Undisturbed::begin();
         let read = self.maps[map].for_each(|entry| {
-            let values: Vec<Vec<u8>> = entry.values().map(<[u8]>::to_vec).collect();
-            let is_set = |value: &Vec<u8>| value[..PRESENCE_BYTES].iter().any(|&byte| byte != 0);
-            if !presence || values.iter().any(is_set) {
-                entries.push(RawEntry {
-                    key: entry.key.to_vec(),
-                    values,
-                });
+            raw.take(entry.key, entry.values());
+            if !presence || raw.values.iter().any(is_set) {
+                visit(&raw);
             }
         });
-        read.map_err(|error| self.failed("read", map, &error))?;
-        Ok(entries)
+        read.map_err(|error| self.failed("read", map, &error))
     }
 
     /// Removes all entries of a map.
@@ -90,7 +97,7 @@ impl Session {
             .map_err(|error| self.failed("change", map, &error))
     }
 
-    fn failed(&self, what: &str, map: usize, error: &SysError) -> ScriptError {
+    pub(super) fn failed(&self, what: &str, map: usize, error: &SysError) -> ScriptError {
         let name = &self.image.maps[map].name;
         ScriptError::new(format!("cannot {what} the map {name}: {error}"))
     }

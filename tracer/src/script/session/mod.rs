@@ -18,7 +18,7 @@ use std::{
     rc::Rc,
 };
 
-use aya::maps::{Map as AyaMap, MapData, MapError, RingBuf};
+use aya::maps::{Map as AyaMap, MapData, MapError, PerfEventArray, RingBuf};
 use tracer_script::{
     config::MissingProbes,
     probe::AttachKind,
@@ -27,7 +27,7 @@ use tracer_script::{
 
 use self::attach::{Attached, Links};
 use crate::{
-    kernel::{map::Map, sys},
+    kernel::{map::Map, session::ProgramStats, sys},
     probe::iterator::Iterator,
 };
 
@@ -113,18 +113,30 @@ impl Session {
             .collect()
     }
 
-    /// Runs a program of those that user space has run.
-    pub fn run(&self, program: usize) -> Result<(), ScriptError> {
+    /// Runs a program of those that user space has run, and gives back what it returns.
+    pub fn run(&self, program: usize) -> Result<u32, ScriptError> {
         let image = &self.image.programs[program];
+        let mut result = 0;
         for (fd, _) in &self.programs[program].programs {
-            sys::prog_run(fd.as_fd()).map_err(|error| {
+            result = sys::prog_run(fd.as_fd()).map_err(|error| {
                 ScriptError::at(
                     image.span,
                     format!("cannot run the {} probe: {error}", image.probe.name()),
                 )
             })?;
         }
-        Ok(())
+        Ok(result)
+    }
+
+    /// How often a program has run so far, and for how many nanoseconds in all, where the kernel measures that.
+    pub fn run_time(&self, program: usize) -> Result<(u64, u64), ScriptError> {
+        let mut sum = (0, 0);
+        for (fd, _) in &self.programs[program].programs {
+            let info = sys::prog_info(fd.as_fd())
+                .map_err(|error| ScriptError::new(format!("cannot look at a program: {error}")))?;
+            sum = (sum.0 + info.run_cnt, sum.1 + info.run_time_ns);
+        }
+        Ok(sum)
     }
 
     /// The ring buffer and its bytes; [`None`] where the script sends no records.
@@ -144,31 +156,72 @@ impl Session {
             .map_err(|reason| ScriptError::new(format!("cannot read the ring buffer: {reason}")))
     }
 
+    /// Where packets come; [`None`] where the script takes none.
+    pub fn packets(&self) -> Result<Option<PerfEventArray<MapData>>, ScriptError> {
+        let Some(map) = self.of_role(MapRole::Packets) else {
+            return Ok(None);
+        };
+        let array = map
+            .try_clone_fd()
+            .map_err(|error| error.to_string())
+            .and_then(|fd| MapData::from_fd(fd).map_err(|error: MapError| error.to_string()))
+            .and_then(|data| {
+                PerfEventArray::try_from(AyaMap::PerfEventArray(data))
+                    .map_err(|error| error.to_string())
+            });
+        array
+            .map(Some)
+            .map_err(|reason| ScriptError::new(format!("cannot read packets: {reason}")))
+    }
+
     /// The frames of stacks.
     pub fn stacks(&self) -> Stacks {
         Stacks::new(self.of_role(MapRole::Stacks))
     }
 
-    /// How often the kernel left a program out as it, or another, was at work on that CPU already.
-    pub fn left_out(&self) -> Result<u64, ScriptError> {
-        let programs = self.programs.iter().flat_map(|loaded| &loaded.programs);
-        let mut count = 0;
-        for (fd, _) in programs {
+    /// What each program has cost so far, by the name that it has in the kernel.
+    pub fn program_stats(&self) -> Result<Vec<ProgramStats>, ScriptError> {
+        let programs = self.image.programs.iter().zip(&self.programs);
+        let each = programs
+            .flat_map(|(program, loaded)| loaded.programs.iter().map(move |(fd, _)| (program, fd)));
+        each.map(|(program, fd)| {
             let info = sys::prog_info(fd.as_fd())
                 .map_err(|error| ScriptError::new(format!("cannot look at a program: {error}")))?;
-            count += info.recursion_misses;
+            Ok(ProgramStats {
+                name: program.name.clone(),
+                runs: info.run_cnt,
+                time_ns: info.run_time_ns,
+                recursion_misses: info.recursion_misses,
+            })
+        })
+        .collect()
+    }
+
+    /// The script's maps whose keys come and go: name, entries, and entries that there is room for.
+    pub fn fills(&self) -> Result<Vec<(String, u64, u64)>, ScriptError> {
+        let mut fills = Vec::new();
+        for map in self.script_maps() {
+            let used = self.maps[map].used();
+            if let Some(used) = used.map_err(|error| self.failed("read", map, &error))? {
+                let image = &self.image.maps[map];
+                fills.push((image.name.clone(), used, image.entries.into()));
+            }
         }
-        Ok(count)
+        Ok(fills)
+    }
+
+    /// How often the kernel left a program out as it, or another, was at work on that CPU already.
+    pub fn left_out(&self) -> Result<u64, ScriptError> {
+        let programs = self.program_stats()?;
+        Ok(programs
+            .iter()
+            .map(|program| program.recursion_misses)
+            .sum())
     }
 
     /// The maps of the script by their numbers, in the order of their names.
     pub fn script_maps(&self) -> Vec<usize> {
-        let maps = self.image.maps.iter().enumerate();
-        let by_name: BTreeMap<&str, usize> = maps
-            .filter(|(_, map)| map.role == MapRole::Script)
-            .map(|(index, map)| (map.name.as_str(), index))
-            .collect();
-        by_name.into_values().collect()
+        script_maps(&self.image)
     }
 
     fn of_role(&self, role: MapRole) -> Option<Rc<Map>> {
@@ -177,6 +230,16 @@ impl Session {
             .map(|(_, map)| map.clone())
             .next()
     }
+}
+
+/// The maps of a script by their numbers, in the order of their names.
+pub fn script_maps(image: &Image) -> Vec<usize> {
+    let maps = image.maps.iter().enumerate();
+    let by_name: BTreeMap<&str, usize> = maps
+        .filter(|(_, map)| map.role == MapRole::Script)
+        .map(|(index, map)| (map.name.as_str(), index))
+        .collect();
+    by_name.into_values().collect()
 }
 
 impl Drop for Session {

@@ -52,6 +52,7 @@ pub struct Totals {
     keys: u32,
     taken_over: Instant,
     gone: BTreeMap<Option<u64>, NamedTally>,
+    /// What the kernel had at the last call.
     last: BTreeMap<Option<u64>, NamedTally>,
 }
 
@@ -73,28 +74,21 @@ impl Totals {
             .extend([("TOTALS", self.keys), ("SLOT_COUNTS", slots)]);
     }
 
-    /// All that was counted since the start.
-    fn read(&self, session: &Session) -> Result<BTreeMap<Option<u64>, NamedTally>, SysError> {
-        let mut tallies = self.gone.clone();
-        for (key, tally) in read_kernel(session)? {
-            merge(tallies.entry(Some(key)).or_default(), tally);
-        }
-        Ok(tallies)
-    }
-
-    /// What was counted since the last call, or since the start.
+    /// What was counted since the last call, or since the start. Whoever asks for the former does so always: keys
+    /// that are gone are then forgotten once they were told.
     pub fn take(
         &mut self,
         session: &Session,
         since_last: bool,
     ) -> Result<BTreeMap<Option<u64>, NamedTally>, SysError> {
-        let all = self.read(session)?;
-        let taken = if since_last {
-            difference(&all, &self.last)
-        } else {
-            all.clone()
-        };
-        self.last = all;
+        let counted = read_kernel(session)?.into_iter();
+        let kernel: BTreeMap<_, _> = counted.map(|(key, tally)| (Some(key), tally)).collect();
+        if !since_last {
+            return Ok(with(self.gone.clone(), &kernel));
+        }
+        let all = with(std::mem::take(&mut self.gone), &kernel);
+        let taken = difference(&all, &self.last);
+        self.last = kernel;
         Ok(taken)
     }
 
@@ -138,6 +132,17 @@ impl Totals {
         session.map("TOTALS").for_each(|_| used += 1)?;
         Ok(used < self.keys / ROOMY)
     }
+}
+
+/// What is gone and what the kernel has, together.
+fn with(
+    mut gone: BTreeMap<Option<u64>, NamedTally>,
+    kernel: &BTreeMap<Option<u64>, NamedTally>,
+) -> BTreeMap<Option<u64>, NamedTally> {
+    for (key, tally) in kernel {
+        merge(gone.entry(*key).or_default(), tally.clone());
+    }
+    gone
 }
 
 fn merge(into: &mut NamedTally, from: NamedTally) {
