@@ -86,6 +86,9 @@ impl Parser<'_> {
         storage.constant |= constant;
         if self.is_sign(";") {
             self.definition_alone(base, start);
+        } else if !self.in_header && self.ends_without_semicolon() {
+            self.definition_alone(base, start);
+            return Ok(());
         } else {
             self.declared(&base, storage, start)?;
             if self.last_was_body {
@@ -107,6 +110,17 @@ impl Parser<'_> {
                 _ => return storage,
             }
             self.advance();
+        }
+    }
+
+    /// True where what follows a type is another part of the script: the semicolon between them may be left out.
+    fn ends_without_semicolon(&self) -> bool {
+        let next = self.text_of(self.peek().span);
+        let is_declared = matches!(next, ";" | "=" | "," | "[" | "(" | ")");
+        match self.token.kind {
+            Kind::Word => !is_declared || self.is_word("config"),
+            Kind::End => true,
+            _ => false,
         }
     }
 
