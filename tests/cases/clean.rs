@@ -82,10 +82,9 @@ fn after_kill() {
     for words in tools() {
         let (before, pinned) = (objects(), pins());
         let tracing = Tracing::start(words);
-        assert!(
-            objects().len() > before.len(),
-            "{words:?} put nothing into the kernel"
-        );
+        // What others left to be freed may go meanwhile, so that numbers of objects tell nothing.
+        let added = objects().difference(&before).count();
+        assert_ne!(added, 0, "{words:?} put nothing into the kernel");
         kill(tracing.pid(), libc::SIGKILL);
         assert!(!tracing.wait().status.success());
         assert_clean(&before, pinned);
