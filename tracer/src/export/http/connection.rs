@@ -1,6 +1,6 @@
 //! Connections: how many, for how long, and how large their requests may be.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -21,7 +21,7 @@ const CONNECTIONS_MAX: usize = 2000;
 /// without one.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 
-/// A connection is closed after so long, whatever it does.
+/// A connection is closed after so long, and what is being answered within [`HEAD_TIME`] then.
 const CONNECTION_TIME: Duration = Duration::from_secs(600);
 
 /// Bytes of a request's head, at most.
@@ -88,9 +88,14 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, site: &Arc<Site>) -> 
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(stream), service);
-    match timeout(CONNECTION_TIME, connection).await {
-        Ok(result) => Ok(result?),
-        // It was open long enough.
-        Err(_) => Ok(()),
-    }
+    let mut connection = pin!(connection);
+    let result = match timeout(CONNECTION_TIME, connection.as_mut()).await {
+        Ok(result) => result,
+        // It was open long enough. A scraper that is in the midst of an answer gets the whole of it.
+        Err(_) => {
+            connection.as_mut().graceful_shutdown();
+            timeout(HEAD_TIME, connection).await?
+        }
+    };
+    Ok(result?)
 }
