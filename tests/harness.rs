@@ -60,6 +60,8 @@ pub enum Need {
     Chromium,
     /// systemd's checks of units: 252 or later, which can do without systemd at work.
     SystemdAnalyze,
+    /// The C library as a shared one.
+    Libc,
     /// `objcopy`, which takes debug information out of programs.
     Objcopy,
 }
@@ -111,6 +113,7 @@ impl Need {
                 systemd() >= Some(252),
                 "systemd-analyze is not installed, or older than 252",
             ),
+            Need::Libc => unless(has_libc(), "there is no shared C library"),
             Need::Objcopy => unless(
                 Command::new("objcopy").arg("--version").output().is_ok(),
                 "objcopy is not installed",
@@ -167,6 +170,17 @@ fn has_breakpoints() -> bool {
 fn has_variables() -> bool {
     let symbols = std::fs::read_to_string("/proc/kallsyms");
     symbols.is_ok_and(|symbols| symbols.lines().any(|line| line.ends_with(" runqueues")))
+}
+
+fn has_libc() -> bool {
+    [
+        "/lib64",
+        "/lib/x86_64-linux-gnu",
+        "/lib/aarch64-linux-gnu",
+        "/usr/lib",
+    ]
+    .iter()
+    .any(|folder| Path::new(folder).join("libc.so.6").exists())
 }
 
 fn has_peer() -> bool {

@@ -214,6 +214,7 @@ pub fn need(word: &str) -> Need {
         "no-kprobes" => Need::NoKprobes,
         "fentry" => Need::Fentry,
         "objcopy" => Need::Objcopy,
+        "libc" => Need::Libc,
         "x86-64" => Need::X86,
         "pmu" => Need::Pmu,
         "no-pmu" => Need::NoPmu,
