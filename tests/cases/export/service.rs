@@ -34,8 +34,14 @@ fn become_nobody() -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     };
-    // SAFETY: the calls take numbers, and capset a header and two triples of numbers.
+    // SAFETY: the calls take numbers, setrlimit a limit, and capset a header and two triples of numbers.
     unsafe {
+        // What `LimitRTPRIO=1` of the unit does.
+        let real_time = libc::rlimit {
+            rlim_cur: 1,
+            rlim_max: 1,
+        };
+        checked(libc::setrlimit(libc::RLIMIT_RTPRIO, &real_time).into())?;
         checked(libc::prctl(libc::PR_SET_KEEPCAPS, 1).into())?;
         checked(libc::setgroups(0, std::ptr::null()).into())?;
         checked(libc::setresgid(NOBODY, NOBODY, NOBODY).into())?;

@@ -6,7 +6,7 @@
 
 use anyhow::{Context as _, bail};
 
-use crate::kernel::{Kernel, sys_privileges as sys, user};
+use crate::kernel::{Kernel, sys::allow_real_time, sys_privileges as sys, user};
 
 /// Bits of `include/uapi/linux/capability.h`.
 const CAP_DAC_READ_SEARCH: u64 = 1 << 2;
@@ -65,6 +65,11 @@ impl Left {
             kept: kept & had,
             for_loading: if loads_later { FOR_LOADING & had } else { 0 },
         };
+        if let Err(error) = allow_real_time() {
+            log::info!(
+                "{error}: events may be left out while maps are read, which is told as recursion"
+            );
+        }
         if let Some(user) = user {
             sys::become_user(user.uid, user.gid)
                 .with_context(|| format!("cannot become the user {}", user.uid))?;

@@ -27,7 +27,7 @@ use std::{
 use aya_obj::generated::{bpf_attr, bpf_cmd};
 
 pub use btf::{btf_load, btf_of_module};
-pub use limits::{raise_memlock, raise_open_files};
+pub use limits::{allow_real_time, raise_memlock, raise_open_files};
 pub use link::{
     UprobeTargets, link_kprobe_multi, link_perf_event, link_tracing, link_uprobe_multi,
     raw_tracepoint_open,
