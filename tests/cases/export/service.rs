@@ -20,12 +20,25 @@ pub fn tests() -> Vec<Test> {
 /// Numbers of `include/uapi/linux/capability.h`: `CAP_DAC_READ_SEARCH`, `CAP_PERFMON`, `CAP_BPF`.
 const CAPABILITIES: [u64; 3] = [2, 38, 39];
 
+/// Debian's kernels take `CAP_SYS_ADMIN` for perf events at this level of `kernel.perf_event_paranoid`.
+const PARANOID: i32 = 3;
+const SYS_ADMIN: u64 = 21;
+
+/// What loading takes on this machine.
+fn capabilities() -> Vec<u64> {
+    let level = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").expect("a sysctl");
+    let level: i32 = level.trim().parse().expect("a number");
+    let mut all = CAPABILITIES.to_vec();
+    all.extend((level >= PARANOID).then_some(SYS_ADMIN));
+    all
+}
+
 const NOBODY: u32 = 65534;
 
 /// Makes this process nobody's, with these capabilities only, over the next exec, too: `man 7 capabilities`.
-fn become_nobody() -> io::Result<()> {
+fn become_nobody(capabilities: &[u64]) -> io::Result<()> {
     const VERSION_3: u32 = 0x2008_0522;
-    let all: u64 = CAPABILITIES.iter().map(|number| 1 << number).sum();
+    let all: u64 = capabilities.iter().map(|number| 1 << number).sum();
     let (low, high) = (all as u32, (all >> 32) as u32);
     let header = [VERSION_3, 0];
     // Effective, permitted and inheritable, the lower half of each first.
@@ -51,7 +64,7 @@ fn become_nobody() -> io::Result<()> {
             header.as_ptr(),
             sets.as_ptr(),
         ))?;
-        for number in CAPABILITIES {
+        for &number in capabilities {
             let raise = libc::PR_CAP_AMBIENT_RAISE;
             checked(libc::prctl(libc::PR_CAP_AMBIENT, raise, number, 0, 0).into())?;
         }
@@ -85,8 +98,9 @@ fn few_privileges() {
         "--listen",
         "127.0.0.1:0",
     ]);
+    let capabilities = capabilities();
     // SAFETY: only makes system calls.
-    unsafe { tracer.pre_exec(become_nobody) };
+    unsafe { tracer.pre_exec(move || become_nobody(&capabilities)) };
     let exporter = Exporter::spawn(tracer);
     for thread in fs::read_dir(format!("/proc/{}/task", exporter.pid())).expect("threads") {
         let status = fs::read_to_string(thread.expect("a thread").path().join("status"));

@@ -4,17 +4,32 @@
 //! One that reads its configuration again at a hang-up may take those for loading back, and has none of them
 //! meanwhile. The thread that serves HTTP never has any.
 
+use std::fs;
+
 use anyhow::{Context as _, bail};
 
 use crate::kernel::{Kernel, sys::allow_real_time, sys_privileges as sys, user};
 
 /// Bits of `include/uapi/linux/capability.h`.
 const CAP_DAC_READ_SEARCH: u64 = 1 << 2;
+const CAP_SYS_ADMIN: u64 = 1 << 21;
 const CAP_PERFMON: u64 = 1 << 38;
 const CAP_BPF: u64 = 1 << 39;
 
 /// What loading and attaching take: BPF, perf events, and tracefs, which is root's.
 const FOR_LOADING: u64 = CAP_DAC_READ_SEARCH | CAP_PERFMON | CAP_BPF;
+
+/// What the kernel asks of those who open perf events. Debian's has 3, by which these take CAP_SYS_ADMIN.
+const PARANOIA: &str = "/proc/sys/kernel/perf_event_paranoid";
+
+/// What loading takes on this machine.
+fn for_loading() -> u64 {
+    let text = fs::read_to_string(PARANOIA).unwrap_or_default();
+    match text.trim().parse::<i32>() {
+        Ok(level) if level > 2 => FOR_LOADING | CAP_SYS_ADMIN,
+        _ => FOR_LOADING,
+    }
+}
 
 /// A user to become: its number, and that of its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +78,7 @@ impl Left {
         let had = sys::permitted()?;
         let left = Self {
             kept: kept & had,
-            for_loading: if loads_later { FOR_LOADING & had } else { 0 },
+            for_loading: if loads_later { for_loading() & had } else { 0 },
         };
         if let Err(error) = allow_real_time() {
             log::info!(

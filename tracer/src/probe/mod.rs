@@ -128,7 +128,9 @@ impl From<SysError> for Failure {
             libc::ENOENT => ": this kernel has no such place; see `tracer list`",
             libc::EILSEQ => ": no instruction begins at that offset",
             libc::EOPNOTSUPP => "; this machine has no counter for it",
-            libc::EPERM | libc::EACCES => "; attaching needs root, or CAP_BPF and CAP_PERFMON",
+            libc::EPERM | libc::EACCES => {
+                "; attaching needs root, or CAP_BPF and CAP_PERFMON, and CAP_SYS_ADMIN where kernel.perf_event_paranoid is 3"
+            }
             libc::EMFILE => {
                 "; too many open files for one process: raise `ulimit -n`, or match fewer"
             }
