@@ -49,12 +49,18 @@ fn become_nobody(capabilities: &[u64]) -> io::Result<()> {
     };
     // SAFETY: the calls take numbers, setrlimit a limit, and capset a header and two triples of numbers.
     unsafe {
-        // What `LimitRTPRIO=1` of the unit does.
-        let real_time = libc::rlimit {
-            rlim_cur: 1,
-            rlim_max: 1,
-        };
-        checked(libc::setrlimit(libc::RLIMIT_RTPRIO, &real_time).into())?;
+        // As the unit does: `LimitRTPRIO=1`, `LimitMEMLOCK=infinity`.
+        let limits = [
+            (libc::RLIMIT_RTPRIO, 1),
+            (libc::RLIMIT_MEMLOCK, libc::RLIM_INFINITY),
+        ];
+        for (resource, most) in limits {
+            let limit = libc::rlimit {
+                rlim_cur: most,
+                rlim_max: most,
+            };
+            checked(libc::setrlimit(resource, &limit).into())?;
+        }
         checked(libc::prctl(libc::PR_SET_KEEPCAPS, 1).into())?;
         checked(libc::setgroups(0, std::ptr::null()).into())?;
         checked(libc::setresgid(NOBODY, NOBODY, NOBODY).into())?;

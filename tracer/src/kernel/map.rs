@@ -99,6 +99,7 @@ impl Map {
         if !self.is_hash {
             return Ok(None);
         }
+        let _undisturbed = sys::Undisturbed::begin();
         let mut used = 0;
         self.for_each(|_| used += 1)?;
         Ok(Some(used))

@@ -11,7 +11,7 @@ use super::{
     map::Map,
     object::{self, LoadError, Loaded, Shared},
     plan::{Attachment, Plan},
-    sys::SysError,
+    sys::{SysError, Undisturbed},
 };
 use crate::probe::{self, AttachError};
 
@@ -124,6 +124,7 @@ impl Session {
 
     /// What was lost since the start, where it is not zero.
     pub fn lost(&self) -> Result<Vec<(Loss, u64)>, SysError> {
+        let _undisturbed = Undisturbed::begin();
         let mut lost = Vec::new();
         for cause in Loss::ALL {
             let count = match cause {

@@ -60,6 +60,7 @@ impl Session {
         if self.is_array(map) {
             return self.alter_all(map, &mut |value| value.fill(0));
         }
+        let _undisturbed = Undisturbed::begin();
         let kernel_map = &self.maps[map];
         self.keys(map)?
             .iter()
@@ -90,6 +91,7 @@ impl Session {
     }
 
     fn alter_all(&self, map: usize, change: &mut dyn FnMut(&mut [u8])) -> Result<(), ScriptError> {
+        let _undisturbed = Undisturbed::begin();
         let kernel_map = &self.maps[map];
         self.keys(map)?
             .iter()
