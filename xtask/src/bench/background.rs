@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Read as _,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
@@ -52,10 +53,12 @@ impl Background {
         Ok(kib * 1024.0 / 1e6)
     }
 
-    /// Ends it as Ctrl-C does, and waits.
+    /// Ends it as Ctrl-C does, and waits. One that does not listen yet is told again.
     pub fn end(mut self) -> anyhow::Result<()> {
-        output(Command::new("kill").args(["-INT", &self.child.id().to_string()]))?;
-        self.child.wait()?;
+        while self.child.try_wait()?.is_none() {
+            output(Command::new("kill").args(["-INT", &self.child.id().to_string()]))?;
+            std::thread::sleep(Duration::from_millis(200));
+        }
         Ok(())
     }
 }
