@@ -14,7 +14,7 @@ use super::{
     format::Format,
     source::{Findings, State},
 };
-use crate::kernel::{process, sys};
+use crate::kernel::{map::Fill, process, session::ProgramStats, sys};
 
 /// Counts of the HTTP side, which has a thread of its own.
 #[derive(Debug, Default)]
@@ -213,14 +213,14 @@ fn of_sources(sources: &[Findings]) -> Vec<Family> {
 }
 
 fn of_programs(sources: &[Findings]) -> Vec<Family> {
-    let programs = |value: fn(&super::source::Program) -> i128| -> Vec<Series> {
+    let programs = |value: fn(&ProgramStats) -> i128| -> Vec<Series> {
         let each = sources
             .iter()
             .flat_map(|source| source.programs.iter().map(move |program| (source, program)));
         each.map(|(source, program)| number(&[&source.name, &program.name], value(program)))
             .collect()
     };
-    let fills = |value: fn(&super::source::Fill) -> u64| -> Vec<Series> {
+    let fills = |value: fn(&Fill) -> u64| -> Vec<Series> {
         let each = sources
             .iter()
             .flat_map(|source| source.fills.iter().map(move |fill| (source, fill)));

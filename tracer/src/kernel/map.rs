@@ -41,6 +41,17 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// How full a map is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Its name.
+    pub name: String,
+    /// Entries.
+    pub used: u64,
+    /// Entries that it has room for.
+    pub room: u64,
+}
+
 /// True for kinds whose keys come and go.
 fn is_hash(kind: u32) -> bool {
     [
@@ -94,15 +105,19 @@ impl Map {
         self.max_entries
     }
 
-    /// How many entries there are, counted one by one; [`None`] for kinds that always have all of theirs.
-    pub fn used(&self) -> sys::Result<Option<u64>> {
+    /// How full it is, its entries counted one by one; [`None`] for kinds that always have all of theirs.
+    pub fn fill(&self, name: &str) -> sys::Result<Option<Fill>> {
         if !self.is_hash {
             return Ok(None);
         }
         let _undisturbed = sys::Undisturbed::begin();
         let mut used = 0;
         self.for_each(|_| used += 1)?;
-        Ok(Some(used))
+        Ok(Some(Fill {
+            name: name.to_owned(),
+            used,
+            room: self.max_entries as u64,
+        }))
     }
 
     /// Bytes between the values of two CPUs; the kernel rounds them up to 8.

@@ -1,14 +1,14 @@
 //! All that one run has in the kernel. Dropping it detaches and frees all of it; so does the end of the
 //! process, however it comes, as everything hangs on file descriptors.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use aya::maps::{Map as AyaMap, MapData, RingBuf};
 use aya_log::EbpfLogger;
 use tracer_common::loss::Loss;
 
 use super::{
-    map::Map,
+    map::{Fill, Map},
     object::{self, LoadError, Loaded, Shared},
     plan::{Attachment, Plan},
     sys::{SysError, Undisturbed},
@@ -33,6 +33,19 @@ pub struct ProgramStats {
     pub time_ns: u64,
     /// Runs that the kernel left out, as the program was running on that CPU already.
     pub recursion_misses: u64,
+}
+
+impl ProgramStats {
+    /// What a program of this name has cost so far.
+    pub fn read(name: &str, program: BorrowedFd<'_>) -> Result<Self, SysError> {
+        let info = super::sys::prog_info(program)?;
+        Ok(Self {
+            name: name.to_owned(),
+            runs: info.run_cnt,
+            time_ns: info.run_time_ns,
+            recursion_misses: info.recursion_misses,
+        })
+    }
 }
 
 impl Session {
@@ -88,15 +101,11 @@ impl Session {
         self.loaded.maps.get(name)
     }
 
-    /// The maps whose keys come and go: name, entries, and entries that there is room for.
-    pub fn fills(&self) -> Result<Vec<(String, u64, u64)>, SysError> {
-        let mut fills = Vec::new();
-        for (name, map) in &self.loaded.maps {
-            if let Some(used) = map.used()? {
-                fills.push((name.clone(), used, map.max_entries() as u64));
-            }
-        }
-        Ok(fills)
+    /// How full the maps are whose keys come and go.
+    pub fn fills(&self) -> Result<Vec<Fill>, SysError> {
+        let maps = self.loaded.maps.iter();
+        maps.filter_map(|(name, map)| map.fill(name).transpose())
+            .collect()
     }
 
     /// A reader of the ring buffer `EVENTS`, where the object has one.
@@ -158,16 +167,10 @@ impl Session {
 
     /// What each program has cost so far.
     pub fn program_stats(&self) -> Result<Vec<ProgramStats>, SysError> {
-        let stats = |(name, program): (&String, &OwnedFd)| {
-            let info = super::sys::prog_info(program.as_fd())?;
-            Ok(ProgramStats {
-                name: name.clone(),
-                runs: info.run_cnt,
-                time_ns: info.run_time_ns,
-                recursion_misses: info.recursion_misses,
-            })
-        };
-        self.loaded.programs.iter().map(stats).collect()
+        let programs = self.loaded.programs.iter();
+        programs
+            .map(|(name, program)| ProgramStats::read(name, program.as_fd()))
+            .collect()
     }
 }
 

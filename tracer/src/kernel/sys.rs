@@ -21,7 +21,7 @@ mod time;
 use std::{
     ffi::{c_char, c_long},
     io, mem,
-    os::fd::{FromRawFd, OwnedFd},
+    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd, OwnedFd},
 };
 
 use aya_obj::generated::{bpf_attr, bpf_cmd};
@@ -106,6 +106,20 @@ fn bpf_fd(command: bpf_cmd, call: &'static str, attr: &mut bpf_attr) -> Result<O
     // SAFETY: the kernel has just made this descriptor for us, and nothing else owns it. bpf(2) opens
     // every descriptor with O_CLOEXEC.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Fills in what the kernel tells of an object: `struct bpf_prog_info` or `struct bpf_btf_info`.
+fn object_info<T>(object: BorrowedFd<'_>, info: &mut T) -> Result<()> {
+    let mut attr = zeroed_attr();
+    attr.info.bpf_fd = object.as_raw_fd() as u32;
+    attr.info.info_len = size_of::<T>() as u32;
+    attr.info.info = std::ptr::from_mut(info) as u64;
+    bpf(
+        bpf_cmd::BPF_OBJ_GET_INFO_BY_FD,
+        "BPF_OBJ_GET_INFO_BY_FD",
+        &mut attr,
+    )
+    .map(drop)
 }
 
 /// Writes a name the way the kernel takes it: at most 15 of `[A-Za-z0-9_.]`, NUL behind.

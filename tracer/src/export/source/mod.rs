@@ -10,7 +10,10 @@ use std::{rc::Rc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{family::Family, group::Group};
-use crate::report::{Lost, cause_name};
+use crate::{
+    kernel::{map::Fill, session::ProgramStats},
+    report::{Lost, cause_name},
+};
 use tracer_common::loss::Loss;
 
 /// How often a source takes what its maps hold, scraped or not: what it tells of processes that are gone is then
@@ -33,29 +36,6 @@ pub enum State {
     Down(String),
 }
 
-/// A program in the kernel, and what it has cost so far; runs and time are counted where `kernel.bpf_stats_enabled`
-/// is on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Program {
-    /// Its name.
-    pub name: String,
-    /// Runs.
-    pub runs: u64,
-    /// Nanoseconds in all runs.
-    pub time_ns: u64,
-}
-
-/// A map in the kernel, and how full it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fill {
-    /// Its name.
-    pub name: String,
-    /// Entries.
-    pub used: u64,
-    /// Entries that it has room for.
-    pub room: u64,
-}
-
 /// What a source tells when it is asked.
 #[derive(Clone, Debug)]
 pub struct Findings {
@@ -72,7 +52,7 @@ pub struct Findings {
     /// What it found.
     pub families: Vec<Family>,
     /// Its programs.
-    pub programs: Vec<Program>,
+    pub programs: Vec<ProgramStats>,
     /// Its maps.
     pub fills: Vec<Fill>,
     /// Events that came one by one.

@@ -9,9 +9,7 @@ use tokio::{
 };
 use tracer_script::{probe::Target, program::Image};
 
-use super::{
-    CATCH_UP, Common, Fill, Findings, Handle, Program, Reply, Requests, State, alive::Alive, sizes,
-};
+use super::{CATCH_UP, Common, Findings, Handle, Reply, Requests, State, alive::Alive, sizes};
 use crate::{
     engine::every,
     export::{
@@ -21,7 +19,7 @@ use crate::{
             maps::Maps,
         },
     },
-    kernel::{Kernel, cgroup::Cgroups, sys},
+    kernel::{Kernel, cgroup::Cgroups, map::Fill, session::ProgramStats, sys},
     script::{
         machine, output,
         run::{self, Failure, Look, MakeFace, Scene, Started, Visit, Visitor},
@@ -189,7 +187,7 @@ struct Shared {
     state: State,
     alive: Alive,
     common: Common,
-    programs: Vec<Program>,
+    programs: Vec<ProgramStats>,
     fills: Vec<Fill>,
     lost: Vec<(&'static str, u64)>,
     records: u64,
@@ -219,12 +217,7 @@ impl Shared {
             &session.losses()?,
             programs.iter().map(|one| one.recursion_misses).sum(),
         );
-        let program = |stats: crate::kernel::session::ProgramStats| Program {
-            name: stats.name,
-            runs: stats.runs,
-            time_ns: stats.time_ns,
-        };
-        self.programs = programs.into_iter().map(program).collect();
+        self.programs = programs;
         let Self {
             maps: Some(maps),
             alive,
@@ -236,10 +229,7 @@ impl Shared {
         maps.look(session, now)?;
         if thorough {
             maps.expire(now, self.common.keep, &mut |owner| alive.is(owner));
-            let fills = session.fills()?.into_iter();
-            self.fills = fills
-                .map(|(name, used, room)| Fill { name, used, room })
-                .collect();
+            self.fills = session.fills()?;
         }
         Ok(())
     }

@@ -4,9 +4,7 @@ use std::time::{Duration, Instant as Moment};
 
 use tokio::{select, time::Instant};
 
-use super::{
-    CATCH_UP, Common, Fill, Findings, Handle, Program, Reply, Requests, State, alive::Alive, sizes,
-};
+use super::{CATCH_UP, Common, Findings, Handle, Reply, Requests, State, alive::Alive, sizes};
 use crate::{
     cli,
     engine::{
@@ -14,10 +12,7 @@ use crate::{
         working::{View, Working},
     },
     export::rows::{Options, Rows},
-    kernel::{
-        Kernel,
-        session::{ProgramStats, Session},
-    },
+    kernel::{Kernel, map::Fill, session::Session},
     names::Names,
     tools::Tool,
 };
@@ -206,11 +201,6 @@ impl Source {
             .map(Session::program_stats)
             .transpose()?
             .unwrap_or_default();
-        let program = |stats: ProgramStats| Program {
-            name: stats.name,
-            runs: stats.runs,
-            time_ns: stats.time_ns,
-        };
         Ok(Findings {
             name: self.name.clone(),
             state: self.state.clone(),
@@ -218,7 +208,7 @@ impl Source {
             hooks: session.map(Session::describe).unwrap_or_default(),
             since_ns: self.since_ns,
             families: self.rows.families(),
-            programs: programs.into_iter().map(program).collect(),
+            programs,
             fills: self.fills.clone(),
             events: self.events,
             lost: self.lost.clone(),
@@ -231,10 +221,7 @@ impl Source {
         let Some(working) = &self.working else {
             return Ok(());
         };
-        let fills = working.session().fills()?.into_iter();
-        self.fills = fills
-            .map(|(name, used, room)| Fill { name, used, room })
-            .collect();
+        self.fills = working.session().fills()?;
         Ok(())
     }
 }

@@ -2,12 +2,12 @@
 
 use std::{
     mem,
-    os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
 };
 
 use aya_obj::generated::{bpf_btf_info, bpf_cmd};
 
-use super::{Result, bpf, bpf_fd, zeroed_attr};
+use super::{Result, bpf, bpf_fd, object_info, zeroed_attr};
 
 /// Loads BTF type information, which some map kinds demand.
 pub fn btf_load(btf: &[u8]) -> Result<OwnedFd> {
@@ -70,15 +70,7 @@ fn btf_module_name(object: BorrowedFd<'_>) -> Result<Option<Vec<u8>>> {
     let mut info: bpf_btf_info = unsafe { mem::zeroed() };
     info.name = name.as_mut_ptr() as u64;
     info.name_len = name.len() as u32;
-    let mut attr = zeroed_attr();
-    attr.info.bpf_fd = object.as_raw_fd() as u32;
-    attr.info.info_len = size_of::<bpf_btf_info>() as u32;
-    attr.info.info = std::ptr::from_mut(&mut info) as u64;
-    bpf(
-        bpf_cmd::BPF_OBJ_GET_INFO_BY_FD,
-        "BPF_OBJ_GET_INFO_BY_FD",
-        &mut attr,
-    )?;
+    object_info(object, &mut info)?;
     let length = name.iter().position(|&byte| byte == 0);
     let name = name[..length.unwrap_or(name.len())].to_vec();
     Ok((info.kernel_btf != 0).then_some(name))

@@ -10,7 +10,7 @@ use aya_obj::generated::{
     bpf_attach_type, bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type, bpf_stats_type,
 };
 
-use super::{Result, bpf, bpf_fd, object_name, zeroed_attr};
+use super::{Result, bpf, bpf_fd, object_info, object_name, zeroed_attr};
 
 /// What a program shall be: the arguments of `BPF_PROG_LOAD`.
 #[derive(Clone, Copy)]
@@ -81,15 +81,7 @@ pub fn prog_load(spec: &ProgramSpec<'_>, log: &mut Vec<u8>) -> Result<OwnedFd> {
 pub fn prog_info(program: BorrowedFd<'_>) -> Result<bpf_prog_info> {
     // SAFETY: bpf_prog_info is plain integers and arrays, for which zero is a valid value.
     let mut info: bpf_prog_info = unsafe { mem::zeroed() };
-    let mut attr = zeroed_attr();
-    attr.info.bpf_fd = program.as_raw_fd() as u32;
-    attr.info.info_len = size_of::<bpf_prog_info>() as u32;
-    attr.info.info = std::ptr::from_mut(&mut info) as u64;
-    bpf(
-        bpf_cmd::BPF_OBJ_GET_INFO_BY_FD,
-        "BPF_OBJ_GET_INFO_BY_FD",
-        &mut attr,
-    )?;
+    object_info(program, &mut info)?;
     Ok(info)
 }
 

@@ -4,13 +4,12 @@
 
 use std::{
     mem,
-    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
-    ptr,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
 };
 
 use aya_obj::generated::{bpf_btf_info, bpf_cmd, bpf_prog_info};
 
-use super::{Result, bpf, bpf_fd, btf::btf_by_id, zeroed_attr};
+use super::{Result, bpf, bpf_fd, btf::btf_by_id, object_info, zeroed_attr};
 
 /// The number of the program after this one, 0 for the first; [`None`] at the end.
 pub fn prog_next_id(id: u32) -> Result<Option<u32>> {
@@ -63,18 +62,4 @@ pub fn btf_data(id: u32) -> Result<Vec<u8>> {
         }
         data = vec![0; info.btf_size as usize];
     }
-}
-
-/// Fills in what the kernel tells of an object.
-fn object_info<T>(object: BorrowedFd<'_>, info: &mut T) -> Result<()> {
-    let mut attr = zeroed_attr();
-    attr.info.bpf_fd = object.as_raw_fd() as u32;
-    attr.info.info_len = size_of::<T>() as u32;
-    attr.info.info = ptr::from_mut(info) as u64;
-    bpf(
-        bpf_cmd::BPF_OBJ_GET_INFO_BY_FD,
-        "BPF_OBJ_GET_INFO_BY_FD",
-        &mut attr,
-    )
-    .map(drop)
 }

@@ -186,20 +186,14 @@ fn text(value: &Value) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::script::session::assembled;
     use tracer_script::program::{MapKind, MapRole};
 
     fn map(key: Type, value: Type) -> Map {
         Map {
-            name: "@m".to_owned(),
-            role: MapRole::Script,
-            kind: MapKind::PercpuHash,
             key,
             value,
-            key_size: 8,
-            value_size: 8,
-            entries: 10,
-            bucket_in_key: false,
-            presence: false,
+            ..assembled::map("@m", MapRole::Script, MapKind::PercpuHash, (8, 8, 10))
         }
     }
 

@@ -27,7 +27,11 @@ use tracer_script::{
 
 use self::attach::{Attached, Links};
 use crate::{
-    kernel::{map::Map, session::ProgramStats, sys},
+    kernel::{
+        map::{Fill, Map},
+        session::ProgramStats,
+        sys,
+    },
     probe::iterator::Iterator,
 };
 
@@ -185,29 +189,20 @@ impl Session {
         let each = programs
             .flat_map(|(program, loaded)| loaded.programs.iter().map(move |(fd, _)| (program, fd)));
         each.map(|(program, fd)| {
-            let info = sys::prog_info(fd.as_fd())
-                .map_err(|error| ScriptError::new(format!("cannot look at a program: {error}")))?;
-            Ok(ProgramStats {
-                name: program.name.clone(),
-                runs: info.run_cnt,
-                time_ns: info.run_time_ns,
-                recursion_misses: info.recursion_misses,
-            })
+            ProgramStats::read(&program.name, fd.as_fd())
+                .map_err(|error| ScriptError::new(format!("cannot look at a program: {error}")))
         })
         .collect()
     }
 
-    /// The script's maps whose keys come and go: name, entries, and entries that there is room for.
-    pub fn fills(&self) -> Result<Vec<(String, u64, u64)>, ScriptError> {
-        let mut fills = Vec::new();
-        for map in self.script_maps() {
-            let used = self.maps[map].used();
-            if let Some(used) = used.map_err(|error| self.failed("read", map, &error))? {
-                let image = &self.image.maps[map];
-                fills.push((image.name.clone(), used, image.entries.into()));
-            }
-        }
-        Ok(fills)
+    /// How full the script's maps are whose keys come and go.
+    pub fn fills(&self) -> Result<Vec<Fill>, ScriptError> {
+        let maps = self.script_maps().into_iter();
+        let fill = |map: usize| {
+            let fill = self.maps[map].fill(&self.image.maps[map].name);
+            fill.map_err(|error| self.failed("read", map, &error))
+        };
+        maps.filter_map(|map| fill(map).transpose()).collect()
     }
 
     /// How often the kernel left a program out as it, or another, was at work on that CPU already.

@@ -3,6 +3,7 @@ use crate::export::{
     config::Series,
     family::{Kind, Sample},
 };
+use crate::script::session::assembled;
 use tracer_script::{
     program::{MapKind, MapRole},
     types::Aggregate,
@@ -15,16 +16,9 @@ const INT: Type = Type::Int {
 
 fn map(name: &str, key: Type, value: Type) -> Map {
     Map {
-        name: name.to_owned(),
-        role: MapRole::Script,
-        kind: MapKind::PercpuHash,
         key,
         value,
-        key_size: 8,
-        value_size: 8,
-        entries: 10,
-        bucket_in_key: false,
-        presence: false,
+        ..assembled::map(name, MapRole::Script, MapKind::PercpuHash, (8, 8, 10))
     }
 }
 

@@ -18,6 +18,7 @@ use tracer_script::{
 };
 
 use super::{Context, Face, RawEntry};
+use crate::script::session::assembled;
 
 /// A writer whose bytes can be looked at.
 #[derive(Clone, Default)]
@@ -145,16 +146,9 @@ fn printf(text: &str, args: Vec<Type>) -> Action {
 
 fn map(name: &str, key: Type, value: Type) -> Map {
     Map {
-        name: name.to_owned(),
-        role: MapRole::Script,
-        kind: MapKind::Hash,
         key,
         value,
-        key_size: 64,
-        value_size: 64,
-        entries: 4096,
-        bucket_in_key: false,
-        presence: false,
+        ..assembled::map(name, MapRole::Script, MapKind::Hash, (64, 64, 4096))
     }
 }
 
