@@ -11,32 +11,12 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
 };
 
 use crate::{
-    harness::{command, kill},
+    harness::{command, kill, wait_for},
     http::{self, Answer, Scrape},
 };
-
-/// Nothing that is waited for takes longer, even where the kernel is emulated.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// Looks again and again until there is something.
-#[track_caller]
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + LIMIT;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "waited {LIMIT:?} in vain: {what}"
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
 
 /// A folder for files of a test, gone when it is dropped.
 pub struct Folder(PathBuf);

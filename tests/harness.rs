@@ -1,12 +1,13 @@
 //! Running the program, and reading what it says.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex, mpsc},
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -64,6 +65,12 @@ pub enum Need {
     Libc,
     /// `objcopy`, which takes debug information out of programs.
     Objcopy,
+    /// `gcc`, for programs in C.
+    Gcc,
+    /// `xz`.
+    Xz,
+    /// `bpftool`, which loads objects by libbpf.
+    Bpftool,
 }
 
 impl Need {
@@ -103,11 +110,11 @@ impl Need {
             Need::Peer => unless(has_peer(), "bpftrace 0.17 is not installed"),
             Need::Prometheus => unless(
                 crate::prometheus::is_there(),
-                "Prometheus is not installed: cargo xtask setup --prometheus",
+                "Prometheus is not installed: cargo xtask setup --peers",
             ),
             Need::Chromium => unless(
-                answers("chromium", &["--version"]),
-                "Chromium is not installed",
+                chromium().is_some(),
+                "Chromium is not installed: cargo xtask setup --peers",
             ),
             Need::SystemdAnalyze => unless(
                 systemd() >= Some(252),
@@ -117,6 +124,18 @@ impl Need {
             Need::Objcopy => unless(
                 Command::new("objcopy").arg("--version").output().is_ok(),
                 "objcopy is not installed",
+            ),
+            Need::Gcc => unless(
+                Command::new("gcc").arg("--version").output().is_ok(),
+                "gcc is not installed",
+            ),
+            Need::Xz => unless(
+                Command::new("xz").arg("--version").output().is_ok(),
+                "xz is not installed",
+            ),
+            Need::Bpftool => unless(
+                Command::new("bpftool").arg("version").output().is_ok(),
+                "bpftool is not installed, so nothing shows that libbpf loads the objects: cargo xtask setup --peers",
             ),
         }
     }
@@ -129,6 +148,12 @@ impl Need {
 }
 
 /// Whether a program is there and does well.
+/// What Chromium is called here; [`None`] where it is not installed.
+pub fn chromium() -> Option<&'static str> {
+    let names = ["chromium-headless-shell", "chromium"];
+    names.into_iter().find(|name| answers(name, &["--version"]))
+}
+
 fn answers(program: &str, words: &[&str]) -> bool {
     let output = Command::new(program).args(words).output();
     output.is_ok_and(|output| output.status.success())
@@ -242,8 +267,9 @@ pub fn tracer_path() -> PathBuf {
         })
 }
 
-/// No test's run of the program takes longer than this, even where the kernel is emulated.
-const LIMIT: Duration = Duration::from_secs(60);
+/// No test's run of the program takes longer than this, nor anything that is waited for, even where the kernel is emulated
+/// on a machine that others load, too.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// What a run printed, and how it ended.
 pub struct Ran {
@@ -368,6 +394,13 @@ pub fn workload(words: &[&str]) -> Command {
     command
 }
 
+/// Runs one to its end.
+#[track_caller]
+pub fn run_workload(words: &[&str]) {
+    let status = workload(words).status().expect("start");
+    assert!(status.success(), "{words:?}");
+}
+
 #[track_caller]
 fn finish(child: Child) -> Ran {
     let pid = child.id();
@@ -393,6 +426,58 @@ fn describe(output: &Output) -> String {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     )
+}
+
+/// Starts `calls-on-signal N`, and waits until it has got as far as to wait for the signal.
+#[track_caller]
+pub fn calls_on_signal(times: &str) -> Child {
+    const CAUGHT: u64 = 1 << (libc::SIGUSR1 - 1);
+    let child = workload(&["calls-on-signal", times])
+        .spawn()
+        .expect("start");
+    let path = format!("/proc/{}/status", child.id());
+    wait_for("a process that waits for its signal", || {
+        let status = fs::read_to_string(&path).expect("its status");
+        let mask = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigCgt:"))?;
+        let mask = u64::from_str_radix(mask.trim(), 16).expect("a mask");
+        (status.contains("State:\tS") && mask & CAUGHT != 0).then_some(())
+    });
+    child
+}
+
+/// Looks again and again until there is something.
+#[track_caller]
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    match retry(|| look().ok_or(())) {
+        Ok(found) => found,
+        Err(()) => panic!("waited {LIMIT:?} in vain: {what}"),
+    }
+}
+
+/// Tries again and again until it does well; the last error where it never does.
+pub fn retry<T, E>(mut attempt: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        match attempt() {
+            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
+            result => return result,
+        }
+    }
+}
+
+/// Has a process of this name sleep that often, for 0.5 to 8 ms, and gives back the seconds that each took, in order.
+#[track_caller]
+pub fn measured_sleeps(comm: &str, times: usize) -> Vec<f64> {
+    let mut sleeps = workload(&["measured-sleeps", &times.to_string(), "--comm", comm]);
+    let output = sleeps.stderr(Stdio::inherit()).output().expect("start");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let seconds = |line: &str| line.parse().expect("seconds");
+    let mut took: Vec<f64> = text.lines().map(seconds).collect();
+    assert_eq!(took.len(), times);
+    took.sort_by(f64::total_cmp);
+    took
 }
 
 /// Sends a signal.

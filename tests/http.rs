@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 /// Longer than an answer takes anywhere.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An answer.
 #[derive(Debug)]

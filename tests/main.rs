@@ -2,22 +2,26 @@
 //! known.
 //!
 //! `e2e [FILTER]` runs the tests, as root, with the program that `TRACER` names. `e2e workload NAME …` is
-//! what they run as the traced command, `e2e table` prints the table of the language. A test that this kernel
-//! cannot serve is left out, with the reason.
+//! what they run as the traced command, `e2e table` prints the table of the language, `e2e soak SECONDS [SERIES]` has
+//! the exporter under load for that long. A test that this kernel cannot serve is left out, with the reason.
 
+mod attempt;
 mod cases;
+mod cgroup;
 mod exporter;
 mod harness;
 mod http;
 mod prometheus;
 mod rows;
 mod script_case;
+mod soak;
 mod workload;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+use attempt::attempt;
 use harness::{Need, Test};
 
 fn main() -> ExitCode {
@@ -26,6 +30,11 @@ fn main() -> ExitCode {
         && first == "workload"
     {
         return workload::run(workload);
+    }
+    if let [first, options @ ..] = words.as_slice()
+        && first == "soak"
+    {
+        return soak(options);
     }
     let scripts = cases::scripts::all();
     if words == ["table"] {
@@ -41,7 +50,24 @@ fn main() -> ExitCode {
     trials.extend(rows::trials(&scripts));
     let conclusion = libtest_mimic::run(&arguments, trials);
     cases::scripts::clean_up();
+    attempt::tell_flaky();
     conclusion.exit_code()
+}
+
+/// A soak that finds anything wrong panics, which tells what.
+fn soak(words: &[String]) -> ExitCode {
+    match soak::Options::parse(words) {
+        Some(options) => {
+            soak::soak(&options);
+            ExitCode::SUCCESS
+        }
+        None => {
+            eprintln!(
+                "e2e soak: {words:?} are not a number of seconds above 0 and, behind it, how many series a metric may have"
+            );
+            ExitCode::from(2)
+        }
+    }
 }
 
 fn trial(test: Test) -> Trial {
@@ -54,10 +80,11 @@ fn trial(test: Test) -> Trial {
         }
         eprintln!("SKIPPED {}: {reason}", test.name);
     }
-    let run = test.run;
     Trial::test(test.name, move || {
-        run();
-        Ok(())
+        attempt(test.name, || {
+            (test.run)();
+            Ok(())
+        })
     })
     .with_ignored_flag(missing.is_some())
 }

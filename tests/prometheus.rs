@@ -9,8 +9,8 @@ use std::{
 };
 
 use crate::{
-    exporter::{Folder, wait_for},
-    harness::kill,
+    exporter::Folder,
+    harness::{kill, wait_for},
     http,
 };
 

@@ -1,13 +1,9 @@
 //! Nothing stays in the kernel, whichever way the program ends.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, fs};
 
 use super::test;
-use crate::harness::{Test, Tracing, kill, tracer, workload};
+use crate::harness::{Test, Tracing, kill, retry, tracer, workload};
 
 pub fn tests() -> Vec<Test> {
     vec![
@@ -57,15 +53,11 @@ fn pins() -> usize {
 /// Waits until no object is there that was not there before: the kernel frees them after a grace period.
 #[track_caller]
 fn assert_clean(before: &BTreeSet<(u32, u32)>, pins_before: usize) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
+    let left = retry(|| {
         let left: Vec<_> = objects().difference(before).copied().collect();
-        if left.is_empty() {
-            break;
-        }
-        assert!(Instant::now() < deadline, "left in the kernel: {left:?}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    });
+    assert_eq!(left, Ok(()), "left in the kernel");
     assert_eq!(pins(), pins_before);
 }
 

@@ -1,14 +1,14 @@
 //! The examples of the manual: blocks of kind `console`, whose first line begins with `# tracer`. What stands
 //! behind the command is what it prints. Words behind `console` are needs, as in cases.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use libtest_mimic::Trial;
 
 use crate::{
     cases::scripts::own_trial,
     harness::Need,
-    script_case::{Case, Expected, Script, need},
+    script_case::{Case, Expected, Script, need, timeout},
 };
 
 /// Pages with examples: they are part of the program, for it runs in virtual machines, too.
@@ -95,7 +95,7 @@ fn case(page: &str, example: Example) -> Arc<Case> {
             stderr: tells.then(|| "Attached ".to_owned()).into_iter().collect(),
             ..Expected::default()
         },
-        timeout: Duration::from_secs(20),
+        timeout: timeout(20),
         peer: false,
         differs: None,
     })

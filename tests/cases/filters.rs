@@ -1,9 +1,12 @@
 //! Filters in the kernel: whose events are seen.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf};
 
 use super::test;
-use crate::harness::{Need, Ran, Test, Tracing, cgroups, kill, tracer, workload};
+use crate::{
+    cgroup,
+    harness::{Need, Ran, Test, Tracing, calls_on_signal, cgroups, kill, tracer, workload},
+};
 
 pub fn tests() -> Vec<Test> {
     vec![
@@ -46,11 +49,8 @@ fn comm() {
 }
 
 fn pid() {
-    let mut child = workload(&["calls-on-signal", "500"])
-        .spawn()
-        .expect("start");
+    let mut child = calls_on_signal("500");
     let pid = child.id().to_string();
-    std::thread::sleep(Duration::from_millis(300));
     let tracing = Tracing::start(&with(&["-p", &pid]));
     kill(child.id(), libc::SIGUSR1);
     assert!(child.wait().expect("wait").success());
@@ -85,13 +85,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // The last process may still be on its way out.
-        for _ in 0..100 {
-            if fs::remove_dir(&self.0).is_ok() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        cgroup::remove_or_tell(&self.0);
     }
 }
 

@@ -13,9 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Trial;
 
 use crate::{
+    attempt::attempt,
     harness::{Need, kill, own_path, tracer_path},
     script_case::{Case, Outcome, Script, parse},
 };
@@ -48,18 +49,21 @@ const FILES: &[(&str, &str)] = &files![
     "modes",
     "net",
     "operators",
+    "otherwise",
     "params",
     "print",
     "printf",
     "probes",
     "ready",
     "series",
+    "stripped",
     "strings",
     "subprograms",
     "tuples",
     "types",
     "unsafe",
     "uprobes",
+    "unwind",
     "usdt",
     "variables",
     "watchpoints",
@@ -161,12 +165,12 @@ fn peer_trial(case: Arc<Case>) -> Trial {
 fn trial(
     name: String,
     missing: Option<String>,
-    run: impl FnOnce() -> Result<(), String> + Send + 'static,
+    run: impl Fn() -> Result<(), String> + Send + 'static,
 ) -> Trial {
     if let Some(reason) = &missing {
         eprintln!("SKIPPED {name}: {reason}");
     }
-    Trial::test(name, move || run().map_err(Failed::from)).with_ignored_flag(missing.is_some())
+    Trial::test(name.clone(), move || attempt(&name, &run)).with_ignored_flag(missing.is_some())
 }
 
 fn explain(outcome: &Outcome, judged: Result<(), String>) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! Programs whose system calls and I/O are known, for the tests to trace.
 
 mod calls;
+mod deep;
 mod execs;
 mod files;
 mod floor;
@@ -51,6 +52,7 @@ pub fn run(words: &[String]) -> ExitCode {
         #[cfg(target_arch = "x86_64")]
         "markers-until-watched" => markers::markers_until_watched(arguments),
         "watched" => memory::watched(arguments),
+        "deep" => deep::deep(arguments),
         "described" => functions::described(arguments),
         "marked-line" => functions::marked_line(),
         "recursion" => functions::recursion(arguments),

@@ -30,19 +30,20 @@ pub fn churn_then_calls(arguments: &[&str]) {
     });
 }
 
-/// `in-turn PROCESSES N`: so many processes named `worker`, one after the other, each with N calls.
+/// `in-turn PROCESSES N [NAME]`: so many processes named `worker`, or so, one after the other, each with N calls.
 pub fn in_turn(arguments: &[&str]) {
+    let comm = arguments.get(2).unwrap_or(&"worker");
     for _ in 0..number(arguments, 0) {
         in_child(|| {
-            set_comm("worker");
+            set_comm(comm);
             getppid(number(arguments, 1));
         });
     }
 }
 
-/// `in-cgroup PATH N`: N calls by a process named `e2e-cgroup` in this cgroup.
+/// `in-cgroup PATH N [NAME]`: N calls by a process named `e2e-cgroup`, or so, in this cgroup.
 pub fn in_cgroup(arguments: &[&str]) {
-    set_comm("e2e-cgroup");
+    set_comm(arguments.get(2).unwrap_or(&"e2e-cgroup"));
     let path = std::path::Path::new(arguments[0]).join("cgroup.procs");
     std::fs::write(path, "0").expect("move into the cgroup");
     getppid(number(arguments, 1));

@@ -22,6 +22,20 @@ pub struct Expr {
     pub kind: ExprKind,
 }
 
+impl Expr {
+    /// `$1`, or `$1 + 2`, as `str()` takes it: the number of the parameter, and how many of its bytes are left out.
+    pub(crate) fn parameter(&self) -> Option<(u32, u64)> {
+        match &self.kind {
+            ExprKind::Positional(index) => Some((*index, 0)),
+            ExprKind::Binary(BinaryOp::Add, left, right) => match (&left.kind, &right.kind) {
+                (ExprKind::Positional(index), ExprKind::Int(skip)) => Some((*index, *skip)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 /// Operators with one operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "they are named as everywhere")]
@@ -367,6 +381,8 @@ pub struct Script {
     pub config: Vec<(String, String, Span)>,
     /// Files that are imported.
     pub imports: Vec<(String, Span)>,
+    /// Where that is said in a block.
+    pub import_statements: Vec<Span>,
     /// Declarations of maps.
     pub maps: Vec<MapDecl>,
     /// Macros.
@@ -387,6 +403,7 @@ impl Script {
             c,
             config,
             imports,
+            import_statements,
             maps,
             macros,
             functions,
@@ -399,6 +416,7 @@ impl Script {
         self.c.items.extend(c.items);
         self.config.extend(config);
         self.imports.extend(imports);
+        self.import_statements.extend(import_statements);
         self.maps.extend(maps);
         self.macros.extend(macros);
         self.functions.extend(functions);

@@ -177,7 +177,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     row("ksym", (1, 1), Value, check!(ksym), word!(address_of_first)),
     row("usym", (1, 1), Value, check!(usym), bytes!(usym)),
     row("kaddr", (1, 1), Value, check!(kaddr), Known),
-    row("uaddr", (1, 1), Value, check!(uaddr), Known),
+    row("uaddr", (1, 1), Value, check!(uaddr), word!(uaddr)),
     row("percpu_kaddr", (1, 2), Value, check!(percpu_kaddr), word!(percpu_kaddr)),
     row("reg", (1, 1), Value, check!(reg), word!(reg_call)),
     row("kptr", (1, 1), Value, check!(kptr), word!(address_of_first)),
@@ -198,6 +198,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     row("nsecs", (0, 1), Value, check!(nsecs_of_clock), word!(nsecs_of_clock)),
     row("kstack", (0, 2), Value, check!(stack), bytes!(stack_call)),
     row("ustack", (0, 2), Value, check!(stack), bytes!(stack_call)),
+    row(UNWOUND, (0, 2), Value, check!(stack), bytes!(stack_call)),
     row("comm", (0, 1), Value, check!(comm_of), bytes!(comm_of)),
     row("pid", (0, 1), Value, check!(id_in_namespace), word!(pid_of_namespace)),
     row("tid", (0, 1), Value, check!(id_in_namespace), word!(tid_of_namespace)),
@@ -210,8 +211,11 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     row("typeinfo", (1, 1), Value, check!(typeinfo), bytes!(typeinfo)),
 ];
 
+/// User stacks by the call frame information of programs.
+pub(crate) const UNWOUND: &str = "dw_ustack";
+
 /// The values, which can be written with or without `()`.
-pub(crate) const VALUES: [&str; 29] = [
+pub(crate) const VALUES: [&str; 30] = [
     "args",
     "ctx",
     "cgroup",
@@ -238,6 +242,7 @@ pub(crate) const VALUES: [&str; 29] = [
     "username",
     "kstack",
     "ustack",
+    UNWOUND,
     "ppid",
     "pcomm",
     "default_str_length",
@@ -260,14 +265,6 @@ pub(crate) fn is_value(name: &str) -> bool {
     VALUES.contains(&name)
         || argument_number(name).is_some()
         || matches!(name, "leader_comm" | "leader_tid")
-}
-
-/// Why a builtin of bpftrace is not there; [`None`] for all others.
-pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
-    (name == "dw_ustack").then_some(
-        "dw_ustack is not there: stacks are followed in the kernel, which knows frame pointers and no debug \
-         information. Use ustack, with programs that are compiled with -fno-omit-frame-pointer",
-    )
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@ use std::{fmt::Write as _, rc::Rc};
 use crate::{
     ast::Script,
     check::{self, Analysis, Env, Params, Unit},
+    collect::{collect_enums, collect_structs},
     config::{self, Config},
     diagnostic::{Diagnostics, nearest},
     emit,
-    facts::{Facts, Files, Struct},
+    facts::{Facts, Files},
     ir::Function,
     key_names::key_names,
     limits,
@@ -20,6 +21,7 @@ use crate::{
     source::Sources,
     subprograms,
     types::Type,
+    unstable,
 };
 
 /// What is compiled, and for whom.
@@ -100,6 +102,7 @@ fn passes(
     let config = config::read(&script.config, input.environment, input.facts, diagnostics);
     macros::expand(&mut script, diagnostics);
     subprograms::check(&script, diagnostics);
+    unstable::check(&mut script, &config, diagnostics);
     config::put_in(&mut script, &config);
     show(Stage::Tree, &|| format!("{script:#?}"));
     if diagnostics.has_errors() {
@@ -117,13 +120,14 @@ fn passes(
     }
     if plan.programs.is_empty() {
         let message = "No probes to attach";
-        match script.probes.is_empty() {
-            true => diagnostics.error(crate::Span::default(), message),
-            false => diagnostics.error_hint(
-                crate::Span::default(),
-                message,
-                "tests are run by --test, benchmarks by --bench",
-            ),
+        let hint = match &input.params.probe_filter {
+            _ if script.probes.is_empty() => None,
+            Some(filter) => Some(format!("--probe-filter {filter} finds none of their names")),
+            None => Some("tests are run by --test, benchmarks by --bench".to_owned()),
+        };
+        match hint {
+            None => diagnostics.error(crate::Span::default(), message),
+            Some(hint) => diagnostics.error_hint(crate::Span::default(), message, hint),
         }
         return None;
     }
@@ -308,7 +312,12 @@ impl Passes<'_> {
                     map.value_size = 8 + frames * 8;
                     map.entries = lower::stack_entries(frames);
                 }
-                MapRole::Script | MapRole::Loss | MapRole::Seen => {}
+                MapRole::Script
+                | MapRole::Loss
+                | MapRole::Seen
+                | MapRole::UnwindProcesses
+                | MapRole::UnwindRegions
+                | MapRole::UnwindRows => {}
             }
         }
         leave_out_unused(&mut shared.maps, &mut programs);
@@ -380,67 +389,6 @@ fn program_name(kind: &str, item: &str, index: usize) -> String {
     format!("{name}_{index}")
 }
 
-/// Structures that lie in values of this type, and those within them.
-pub(crate) fn collect_structs(
-    kind: &Type,
-    env: &Env,
-    facts: &dyn Facts,
-    found: &mut Vec<Rc<Struct>>,
-    depth: u32,
-) {
-    /// Structures within structures, at most.
-    const DEPTH: u32 = 16;
-    if depth > DEPTH {
-        return;
-    }
-    match kind {
-        Type::Struct(key) => {
-            if found.iter().any(|one| one.name == *key) {
-                return;
-            }
-            let Some(structure) = env.structure(key, facts) else {
-                return;
-            };
-            found.push(structure.clone());
-            for field in &structure.fields {
-                collect_structs(&field.kind, env, facts, found, depth + 1);
-            }
-        }
-        Type::Array(element, _) => collect_structs(element, env, facts, found, depth),
-        Type::Tuple(parts) => {
-            for part in parts.iter() {
-                collect_structs(part, env, facts, found, depth);
-            }
-        }
-        Type::Record(fields) => {
-            for (_, part) in fields.iter() {
-                collect_structs(part, env, facts, found, depth);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn collect_enums(kind: &Type, env: &Env, facts: &dyn Facts, found: &mut Vec<Enumeration>) {
-    match kind {
-        Type::Enum { name, .. } => {
-            if !found.iter().any(|(known, _)| known == name)
-                && let Some((_, values)) = env.enumeration(name, facts)
-            {
-                found.push((name.clone(), values));
-            }
-        }
-        Type::Array(element, _) => collect_enums(element, env, facts, found),
-        Type::Tuple(parts) => parts
-            .iter()
-            .for_each(|part| collect_enums(part, env, facts, found)),
-        Type::Record(fields) => fields
-            .iter()
-            .for_each(|(_, part)| collect_enums(part, env, facts, found)),
-        _ => {}
-    }
-}
-
 fn describe_types(analysis: &Analysis) -> String {
     let mut out = String::new();
     for (name, map) in &analysis.maps {
@@ -466,61 +414,4 @@ fn describe_functions(planned: &Planned, functions: &[Function]) -> String {
         let _ = writeln!(out, "{function}");
     }
     out
-}
-
-/// Signals by name: `man 7 signal`, x86-64 and aarch64.
-const SIGNALS: [(&str, u32); 31] = [
-    ("HUP", 1),
-    ("INT", 2),
-    ("QUIT", 3),
-    ("ILL", 4),
-    ("TRAP", 5),
-    ("ABRT", 6),
-    ("BUS", 7),
-    ("FPE", 8),
-    ("KILL", 9),
-    ("USR1", 10),
-    ("SEGV", 11),
-    ("USR2", 12),
-    ("PIPE", 13),
-    ("ALRM", 14),
-    ("TERM", 15),
-    ("STKFLT", 16),
-    ("CHLD", 17),
-    ("CONT", 18),
-    ("STOP", 19),
-    ("TSTP", 20),
-    ("TTIN", 21),
-    ("TTOU", 22),
-    ("URG", 23),
-    ("XCPU", 24),
-    ("XFSZ", 25),
-    ("VTALRM", 26),
-    ("PROF", 27),
-    ("WINCH", 28),
-    ("IO", 29),
-    ("PWR", 30),
-    ("SYS", 31),
-];
-
-/// The number of a signal by its name, with or without `SIG`.
-pub(crate) fn signal_number(name: &str) -> Option<u32> {
-    let upper = name.to_ascii_uppercase();
-    let short = upper.strip_prefix("SIG").unwrap_or(&upper);
-    SIGNALS
-        .iter()
-        .find(|(known, _)| *known == short)
-        .map(|&(_, number)| number)
-}
-
-/// Registers that `reg` knows, which the kernel's `struct pt_regs` names alike.
-#[cfg(target_arch = "x86_64")]
-const REGISTERS: [&str; 21] = [
-    "r15", "r14", "r13", "r12", "bp", "bx", "r11", "r10", "r9", "r8", "ax", "cx", "dx", "si", "di",
-    "orig_ax", "ip", "cs", "flags", "sp", "ss",
-];
-
-/// The member of `struct pt_regs` that a register is.
-pub(crate) fn register_member(name: &str) -> Option<&'static str> {
-    REGISTERS.iter().find(|known| **known == name).copied()
 }

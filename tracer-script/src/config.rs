@@ -1,10 +1,17 @@
 //! The config block and its environment.
 
+mod value;
+
+use std::ops::RangeInclusive;
+
 use crate::{
     ast::{Expr, ExprKind, Script, visit},
     diagnostic::{Diagnostics, Span, nearest},
     facts::Facts,
     types::StackMode,
+};
+use value::{
+    Wrong, boolean, cache, license, missing_probes, number, stack_mode, symbol_source, unstable,
 };
 
 /// What is to be done about probes that are not there.
@@ -50,6 +57,39 @@ impl SymbolCache {
     }
 }
 
+/// What tells where functions of user programs are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SymbolSource {
+    /// The tables of symbols.
+    #[default]
+    SymbolTable,
+    /// Debug information, which knows functions that were put into others (inlined), too.
+    Dwarf,
+}
+
+/// Whether what bpftrace holds to be unstable may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unstable {
+    /// It may.
+    #[default]
+    Enable,
+    /// It may, and a warning tells.
+    Warn,
+    /// It may not.
+    Error,
+}
+
+impl Unstable {
+    /// As it is written.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Enable => "enable",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// What a script may set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "they are named as in scripts")]
@@ -58,19 +98,25 @@ pub struct Config {
     pub cpp_demangle: bool,
     pub lazy_symbolication: bool,
     pub license: String,
-    pub log_size: u64,
+    pub log_size: Option<u64>,
     pub max_bpf_progs: u64,
     pub max_cat_bytes: u64,
     pub max_map_keys: u64,
     pub max_probes: u64,
     pub max_strlen: u64,
     pub missing_probes: MissingProbes,
-    pub on_stack_limit: u64,
+    pub on_stack_limit: Option<u64>,
     pub perf_rb_pages: u64,
     pub print_maps_on_exit: bool,
     pub show_debug_info: bool,
     pub stack_mode: StackMode,
     pub str_trunc_trailer: String,
+    pub symbol_source: SymbolSource,
+    pub unstable_dw_ustack: Unstable,
+    pub unstable_import_statement: Unstable,
+    pub unstable_tseries: Unstable,
+    pub unstable_typeinfo: Unstable,
+    pub use_blazesym: bool,
 }
 
 impl Default for Config {
@@ -80,25 +126,35 @@ impl Default for Config {
             cpp_demangle: true,
             lazy_symbolication: true,
             license: "GPL".to_owned(),
-            log_size: 1_000_000,
+            log_size: None,
             max_bpf_progs: 1024,
             max_cat_bytes: 10_240,
             max_map_keys: 4096,
             max_probes: 1024,
             max_strlen: 1024,
             missing_probes: MissingProbes::Error,
-            on_stack_limit: 32,
+            on_stack_limit: None,
             perf_rb_pages: 0,
             print_maps_on_exit: true,
             show_debug_info: true,
             stack_mode: StackMode::Bpftrace,
             str_trunc_trailer: "..".to_owned(),
+            symbol_source: SymbolSource::SymbolTable,
+            unstable_dw_ustack: Unstable::Enable,
+            unstable_import_statement: Unstable::Enable,
+            unstable_tseries: Unstable::Enable,
+            unstable_typeinfo: Unstable::Enable,
+            use_blazesym: true,
         }
     }
 }
 
+/// How long the kernel lets the verifier's log be: from the least that Linux 5.10 takes to `UINT_MAX >> 2` of
+/// `kernel/bpf/log.c`.
+const LOG_BYTES: RangeInclusive<u64> = 128..=u32::MAX as u64 >> 2;
+
 /// All that can be set, for hints.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 23] = [
     "cache_user_symbols",
     "cpp_demangle",
     "lazy_symbolication",
@@ -116,38 +172,32 @@ const KEYS: [&str; 17] = [
     "show_debug_info",
     "stack_mode",
     "str_trunc_trailer",
+    "symbol_source",
+    "unstable_dw_ustack",
+    "unstable_import_statement",
+    "unstable_tseries",
+    "unstable_typeinfo",
+    "use_blazesym",
 ];
 
 /// Known, and without effect here.
-const WITHOUT_EFFECT: [&str; 12] = [
-    "symbol_source",
+const WITHOUT_EFFECT: [&str; 6] = [
     "max_type_res_iterations",
     "unstable_addr",
     "unstable_import",
-    "unstable_import_statement",
     "unstable_macro",
     "unstable_map_decl",
-    "unstable_tseries",
-    "unstable_dw_ustack",
-    "unstable_typeinfo",
-    "use_blazesym",
     "debug_output",
 ];
+
+/// Known to the environment only.
+const OF_THE_ENVIRONMENT: [&str; 4] = ["btf", "kernel_build", "kernel_source", "vmlinux"];
 
 const RENAMED: [(&str, &str); 4] = [
     ("strlen", "max_strlen"),
     ("no_cpp_demangle", "cpp_demangle"),
     ("cat_bytes_max", "max_cat_bytes"),
     ("map_keys_max", "max_map_keys"),
-];
-
-const LICENSES: [&str; 6] = [
-    "GPL",
-    "GPL v2",
-    "GPL and additional rights",
-    "Dual BSD/GPL",
-    "Dual MIT/GPL",
-    "Dual MPL/GPL",
 ];
 
 /// Reads the block, and then the environment, which has the last word.
@@ -161,13 +211,15 @@ pub fn read(
     for (key, value, span) in entries {
         let known = key.to_ascii_lowercase();
         let known = known.strip_prefix("bpftrace_").unwrap_or(&known);
-        if let Err(message) = config.set(known, value) {
-            match nearest(known, KEYS.into_iter()) {
-                Some(near) if message.starts_with("Unrecognized") => {
-                    diagnostics.error_hint(*span, message, format!("did you mean {near}?"));
-                }
-                _ => diagnostics.error(*span, message),
+        let Err(wrong) = config.set(known, value) else {
+            continue;
+        };
+        match (&wrong, nearest(known, KEYS.into_iter())) {
+            (Wrong::Key, Some(near)) => {
+                let hint = format!("did you mean {near}?");
+                diagnostics.error_hint(*span, wrong.tell(key), hint);
             }
+            _ => diagnostics.error(*span, wrong.tell(key)),
         }
     }
     for (name, value) in environment {
@@ -176,8 +228,8 @@ pub fn read(
         };
         let key = key.to_ascii_lowercase();
         let known = KEYS.contains(&key.as_str()) || RENAMED.iter().any(|(old, _)| *old == key);
-        if known && let Err(message) = config.set(&key, value) {
-            diagnostics.error(Span::default(), format!("{name}: {message}"));
+        if known && let Err(wrong) = config.set(&key, value) {
+            diagnostics.error(Span::default(), wrong.tell(name));
         }
     }
     config
@@ -199,54 +251,44 @@ impl Config {
         }
     }
 
-    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
-        if let Some((_, new)) = RENAMED.iter().find(|(old, _)| *old == key) {
-            return Err(format!("{key} is now called {new}"));
+    fn set(&mut self, key: &str, value: &str) -> Result<(), Wrong> {
+        if let Some((_, name)) = RENAMED.iter().find(|(old, _)| *old == key) {
+            return Err(Wrong::Renamed(name));
         }
         match key {
-            "cache_user_symbols" => {
-                self.cache_user_symbols = Some(match value {
-                    "PER_PID" | "1" | "true" => SymbolCache::PerPid,
-                    "PER_PROGRAM" => SymbolCache::PerProgram,
-                    "NONE" | "0" | "false" => SymbolCache::None,
-                    _ => return Err(invalid(key, value, "PER_PID, PER_PROGRAM, NONE")),
-                });
-            }
-            "cpp_demangle" => self.cpp_demangle = boolean(key, value)?,
-            "lazy_symbolication" => self.lazy_symbolication = boolean(key, value)?,
-            "license" => {
-                if !LICENSES.contains(&value) {
-                    return Err(invalid(key, value, &LICENSES.join(", ")));
-                }
-                self.license = value.to_owned();
-            }
-            "log_size" => self.log_size = number(key, value, 1..=1 << 30)?,
-            "max_bpf_progs" => self.max_bpf_progs = number(key, value, 0..=1 << 20)?,
-            "max_cat_bytes" => self.max_cat_bytes = number(key, value, 0..=1 << 30)?,
-            "max_map_keys" => self.max_map_keys = number(key, value, 1..=1 << 26)?,
-            "max_probes" => self.max_probes = number(key, value, 0..=1 << 20)?,
-            "max_strlen" => self.max_strlen = number(key, value, 1..=1 << 16)?,
-            "missing_probes" => {
-                self.missing_probes = match value {
-                    "error" => MissingProbes::Error,
-                    "warn" => MissingProbes::Warn,
-                    "ignore" => MissingProbes::Ignore,
-                    _ => return Err(invalid(key, value, "error, warn, ignore")),
-                };
-            }
-            "on_stack_limit" => self.on_stack_limit = number(key, value, 0..=512)?,
-            "perf_rb_pages" => self.perf_rb_pages = number(key, value, 0..=1 << 20)?,
-            "print_maps_on_exit" => self.print_maps_on_exit = boolean(key, value)?,
-            "show_debug_info" => self.show_debug_info = boolean(key, value)?,
-            "stack_mode" => {
-                self.stack_mode = StackMode::by_name(value)
-                    .ok_or_else(|| invalid(key, value, "bpftrace, perf, raw, build_id"))?;
-            }
+            "cache_user_symbols" => self.cache_user_symbols = cache(value)?,
+            "cpp_demangle" => self.cpp_demangle = boolean(value)?,
+            "lazy_symbolication" => self.lazy_symbolication = boolean(value)?,
+            "license" => self.license = license(value)?,
+            "log_size" => self.log_size = Some(number(value, LOG_BYTES)?),
+            "max_bpf_progs" => self.max_bpf_progs = number(value, 0..=1 << 20)?,
+            "max_cat_bytes" => self.max_cat_bytes = number(value, 0..=1 << 30)?,
+            "max_map_keys" => self.max_map_keys = number(value, 1..=1 << 26)?,
+            "max_probes" => self.max_probes = number(value, 0..=1 << 20)?,
+            "max_strlen" => self.max_strlen = number(value, 1..=1 << 16)?,
+            "missing_probes" => self.missing_probes = missing_probes(value)?,
+            "on_stack_limit" => self.on_stack_limit = Some(number(value, 0..=512)?),
+            "perf_rb_pages" => self.perf_rb_pages = number(value, 0..=1 << 20)?,
+            "print_maps_on_exit" => self.print_maps_on_exit = boolean(value)?,
+            "show_debug_info" => self.show_debug_info = boolean(value)?,
+            "stack_mode" => self.stack_mode = stack_mode(value)?,
             "str_trunc_trailer" => self.str_trunc_trailer = value.to_owned(),
+            "symbol_source" => self.symbol_source = symbol_source(value)?,
+            "unstable_dw_ustack" => self.unstable_dw_ustack = unstable(value)?,
+            "unstable_import_statement" => self.unstable_import_statement = unstable(value)?,
+            "unstable_tseries" => self.unstable_tseries = unstable(value)?,
+            "unstable_typeinfo" => self.unstable_typeinfo = unstable(value)?,
+            "use_blazesym" => self.use_blazesym = boolean(value)?,
             _ if WITHOUT_EFFECT.contains(&key) => {}
-            _ => return Err(format!("Unrecognized config variable: {key}")),
+            _ if OF_THE_ENVIRONMENT.contains(&key) => return Err(Wrong::Environment),
+            _ => return Err(Wrong::Key),
         }
         Ok(())
+    }
+
+    /// Bytes of the verifier's log.
+    pub fn log_bytes(&self) -> u64 {
+        self.log_size.unwrap_or(1_000_000)
     }
 
     /// All values by their names, as `config` shows them.
@@ -261,14 +303,17 @@ impl Config {
                 Setting::Truth(self.lazy_symbolication),
             ),
             ("license", text(&self.license)),
-            ("log_size", Setting::Number(self.log_size)),
+            ("log_size", Setting::Number(self.log_bytes())),
             ("max_bpf_progs", Setting::Number(self.max_bpf_progs)),
             ("max_cat_bytes", Setting::Number(self.max_cat_bytes)),
             ("max_map_keys", Setting::Number(self.max_map_keys)),
             ("max_probes", Setting::Number(self.max_probes)),
             ("max_strlen", Setting::Number(self.max_strlen)),
             ("missing_probes", text(self.missing_probes.name())),
-            ("on_stack_limit", Setting::Number(self.on_stack_limit)),
+            (
+                "on_stack_limit",
+                Setting::Number(self.on_stack_limit.unwrap_or(32)),
+            ),
             ("perf_rb_pages", Setting::Number(self.perf_rb_pages)),
             (
                 "print_maps_on_exit",
@@ -277,6 +322,14 @@ impl Config {
             ("show_debug_info", Setting::Truth(self.show_debug_info)),
             ("stack_mode", text(self.stack_mode.name())),
             ("str_trunc_trailer", text(&self.str_trunc_trailer)),
+            ("unstable_dw_ustack", text(self.unstable_dw_ustack.name())),
+            (
+                "unstable_import_statement",
+                text(self.unstable_import_statement.name()),
+            ),
+            ("unstable_tseries", text(self.unstable_tseries.name())),
+            ("unstable_typeinfo", text(self.unstable_typeinfo.name())),
+            ("use_blazesym", Setting::Truth(self.use_blazesym)),
         ]
     }
 }
@@ -316,29 +369,4 @@ pub(crate) fn put_in(script: &mut Script, config: &Config) {
     };
     visit::script(script, &mut enter);
     script.exprs = next_id;
-}
-
-fn invalid(key: &str, value: &str, allowed: &str) -> String {
-    format!("Invalid value for {key}: '{value}'; it is one of: {allowed}")
-}
-
-fn boolean(key: &str, value: &str) -> Result<bool, String> {
-    match value {
-        "true" | "1" => Ok(true),
-        "false" | "0" => Ok(false),
-        _ => Err(invalid(key, value, "true, false")),
-    }
-}
-
-fn number(key: &str, value: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, String> {
-    let parsed: Option<u64> = value.parse().ok();
-    parsed
-        .filter(|number| range.contains(number))
-        .ok_or_else(|| {
-            format!(
-                "Invalid value for {key}: '{value}'; it is a number from {} to {}",
-                range.start(),
-                range.end()
-            )
-        })
 }

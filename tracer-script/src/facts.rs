@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::{
+    config::SymbolSource,
     probe::{AttachKind, Target},
     types::{Space, Type},
 };
@@ -40,6 +41,15 @@ pub struct Signature {
     pub unreadable: Vec<(Rc<str>, String)>,
     /// What it returns.
     pub returns: Type,
+}
+
+/// A function or variable of a user binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserSymbol {
+    /// Its address in the binary's own numbering, as `nm` shows it.
+    pub address: u64,
+    /// Its size in bytes, 0 where the binary does not tell.
+    pub size: u64,
 }
 
 /// A field of a tracepoint's event.
@@ -85,8 +95,10 @@ pub trait Facts {
     /// The address of a symbol of the kernel; of a variable that each CPU has of its own, what the CPU's own offset
     /// is added to.
     fn kernel_symbol(&self, name: &str) -> Option<u64>;
-    /// The address of a symbol in a user binary.
-    fn user_symbol(&self, path: &str, name: &str) -> Option<u64>;
+    /// A function or variable of a user binary.
+    fn user_symbol(&self, path: &str, name: &str) -> Option<UserSymbol>;
+    /// The address of a place in the file of a user binary, in the binary's own numbering.
+    fn user_address(&self, path: &str, offset: u64) -> Option<u64>;
     /// The number of a cgroup by its path.
     fn cgroup_id(&self, path: &str) -> Option<u64>;
     /// The places that an attach point means.
@@ -116,6 +128,8 @@ pub struct ExpandOptions {
     pub child: Option<u32>,
     /// Attach points that cannot be had are left out rather than refused.
     pub allow_unsafe: bool,
+    /// Where functions of user programs are looked for.
+    pub symbol_source: SymbolSource,
 }
 
 /// Bytes, as most strings of C are.

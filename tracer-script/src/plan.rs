@@ -50,7 +50,7 @@ pub(crate) fn plan(
     diagnostics: &mut Diagnostics,
 ) -> Plan {
     let mut planner = Planner {
-        mode: params.mode,
+        params,
         facts,
         plan: Plan::default(),
         syscall_programs: HashMap::new(),
@@ -59,6 +59,7 @@ pub(crate) fn plan(
         pid: params.pid,
         child: params.child,
         allow_unsafe: params.allow_unsafe,
+        symbol_source: config.symbol_source,
     };
     for (index, probe) in script.probes.iter().enumerate() {
         let targets = planner.expand(probe, config, &options, diagnostics);
@@ -96,7 +97,7 @@ pub(crate) fn plan(
 }
 
 struct Planner<'a> {
-    mode: Mode,
+    params: &'a Params,
     facts: &'a dyn Facts,
     plan: Plan,
     /// By direction, how many programs look at all system calls.
@@ -115,7 +116,7 @@ impl Planner<'_> {
         let mut missing = Vec::new();
         for point in &probe.points {
             if let Some(found) = trial(&point.parts) {
-                targets.extend(found.filter(|target| is_wanted(target.kind, self.mode)));
+                targets.extend(found.filter(|target| is_wanted(target.kind, self.params.mode)));
                 continue;
             }
             match self.facts.expand(&point.parts, options) {
@@ -132,6 +133,9 @@ impl Planner<'_> {
                 MissingProbes::Error if !may_be_empty => diagnostics.error(point.span, reason),
                 MissingProbes::Error | MissingProbes::Warn => diagnostics.warn(point.span, reason),
             }
+        }
+        if let Some(filter) = &self.params.probe_filter {
+            targets.retain(|target| filter.takes(target));
         }
         targets
     }

@@ -68,6 +68,13 @@ pub enum MapRole {
     /// Frames of stacks by their hash: a `u64` that tells how many, then as many addresses as
     /// [`Image::stack_frames`] says.
     Stacks,
+    /// What is known of processes whose stacks are followed without frame pointers, by their numbers (`u64`): see
+    /// [`crate::unwind::Process`].
+    UnwindProcesses,
+    /// The regions of these: see [`crate::unwind::Region`].
+    UnwindRegions,
+    /// Arrays of rows: see [`crate::unwind::ROW_BYTES`].
+    UnwindRows,
 }
 
 /// Causes of loss: entries of the map with [`MapRole::Loss`].
@@ -80,8 +87,16 @@ pub enum Loss {
     Busy = 1,
     /// A stack found no room in the map of stacks.
     StackFull = 2,
+    /// A stack that was followed without frame pointers was that of a process which is not.
+    UnwindOther = 3,
+    /// Such a stack led to code that user space has not read yet.
+    UnwindUnread = 4,
+    /// Such a stack led to code that does not tell how it is left.
+    UnwindUnknown = 5,
+    /// Such a stack led to memory that could not be read.
+    UnwindMemory = 6,
     /// A key found no room in a map: this, plus the map's number.
-    MapFull = 3,
+    MapFull = 7,
 }
 
 /// Bytes of a record of a packet before its own, in words of 8: the action's number; when it came, in nanoseconds since
@@ -97,6 +112,7 @@ pub enum MapKind {
     PerfEventArray,
     PercpuHash,
     PercpuArray,
+    ArrayOfMaps,
     LruHash,
     LruPercpuHash,
     Ringbuf,
@@ -113,6 +129,7 @@ impl MapKind {
             Self::PercpuArray => 6,
             Self::LruHash => 9,
             Self::LruPercpuHash => 10,
+            Self::ArrayOfMaps => 12,
             Self::Ringbuf => 27,
         }
     }
@@ -262,6 +279,8 @@ pub enum ActionKind {
     Join(String),
     /// An address of a process, its argument, will have to be named, maybe when the process is gone.
     Process,
+    /// The process, its argument, has code that the tables for following its stacks do not know.
+    Unwind,
     /// A helper that failed: its name; the argument is what it returned.
     HelperError(&'static str),
     /// `skboutput`: the file.

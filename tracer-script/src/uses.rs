@@ -21,6 +21,8 @@ pub(crate) struct Uses {
     pub(crate) retval: bool,
     pub(crate) place: bool,
     pub(crate) context: bool,
+    /// Stacks by the call frame information of programs.
+    pub(crate) unwound: bool,
 }
 
 impl Uses {
@@ -43,6 +45,7 @@ impl Uses {
                 }
                 "retval" => uses.retval = true,
                 "probe" => uses.place = true,
+                builtins::UNWOUND => uses.unwound = true,
                 "ctx" | "reg" => uses.context = true,
                 name if builtins::argument_number(name).is_some() => uses.numbered = true,
                 _ => {}
@@ -66,7 +69,7 @@ impl Uses {
 }
 
 /// The name of a builtin, called or not; empty for what is none.
-fn name_of(expr: &Expr) -> &str {
+pub(crate) fn name_of(expr: &Expr) -> &str {
     match &expr.kind {
         ExprKind::Ident(name) => name,
         ExprKind::Call(call) => &call.name,

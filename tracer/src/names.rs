@@ -1,5 +1,7 @@
 //! Names for the numbers that the kernel side sends: cgroups, processes, users, disks, times.
 
+use std::collections::BTreeSet;
+
 use crate::{
     kernel::{
         cgroup::Cgroups,
@@ -28,6 +30,11 @@ impl Names {
             users: Users::new(),
             clock: Clock::measure(),
         })
+    }
+
+    /// Keeps few names of what comes and goes: for what runs for weeks.
+    pub fn keep_few(&mut self) {
+        self.cgroups.keep_few();
     }
 
     /// The host's cgroups.
@@ -80,8 +87,14 @@ impl Names {
         }
     }
 
-    /// True while the process lives.
-    pub fn has_process(&self, pid: u32) -> bool {
-        process::exists(pid)
+    /// Those of these processes that have ended.
+    pub fn gone_processes(&self, pids: &[u64]) -> BTreeSet<u64> {
+        let gone = pids.iter().filter(|pid| !process::exists(**pid as u32));
+        gone.copied().collect()
+    }
+
+    /// Those of these cgroups that are known to have been removed.
+    pub fn gone_cgroups(&mut self, cgroups: &[u64]) -> BTreeSet<u64> {
+        self.cgroups.gone(cgroups)
     }
 }

@@ -7,6 +7,7 @@ mod packages;
 mod process;
 mod run;
 mod setup;
+mod soak;
 mod stamp;
 mod table;
 mod test;
@@ -38,6 +39,8 @@ enum Command {
     Vm(vm::Options),
     /// Measure the program beside its peers: start-up, memory, cost of each event
     Bench(bench::Options),
+    /// Have the exporter under load for some minutes, scraped by Prometheus
+    Soak(soak::Options),
     /// Write the manual's table of the language, made of the cases that show it
     Table,
     /// Make the static program, a .deb and a tarball
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Vm(options) => vm::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Soak(options) => soak::run(&options),
         Command::Table => table::run(),
         Command::Dist => dist::run(),
     };

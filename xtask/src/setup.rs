@@ -24,10 +24,10 @@ pub struct Options {
     #[arg(long)]
     pub vm: bool,
 
-    /// Also the Prometheus that the tests of the exporter are scraped by. Where systemd runs, Debian's package starts
-    /// it as a service
+    /// Also the programs that tests go with: the Prometheus that scrapes the exporter, the bpftool that loads object
+    /// files. Where systemd runs, Debian's package starts Prometheus as a service
     #[arg(long)]
-    pub prometheus: bool,
+    pub peers: bool,
 }
 
 /// The version of bpf-linker that is built. It works with the LLVM of the compilers below.
@@ -60,8 +60,14 @@ pub fn run_setup(options: &Options) -> anyhow::Result<Toolchain> {
     if options.vm {
         vm_packages()?;
     }
-    if options.prometheus {
-        packages::install(&["prometheus"], "tests of the exporter")?;
+    if options.peers {
+        packages::install(&["prometheus", "bpftool"], "tests beside other programs")?;
+        // Not every distribution has it; its test says so.
+        if let Err(error) = packages::install(&["chromium-headless-shell"], "a test of the page") {
+            say(format!(
+                "there will be no Chromium to look at the page with: {error:#}"
+            ));
+        }
     }
     Ok(toolchain)
 }

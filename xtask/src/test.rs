@@ -50,15 +50,19 @@ pub struct Options {
 /// Kernels of an everyday run: the oldest, and that of Debian 12.
 const EVERYDAY: [&str; 2] = ["5.10", "6.1"];
 
-/// Seconds that the tests may take in a guest, whose processors are emulated.
-const GUEST_SECONDS: u64 = 900;
+/// Seconds that the tests may take in a guest: many times what they need, as machines differ.
+const GUEST_SECONDS: u64 = 1800;
 
-/// How many tests did what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How many tests did what, and what those that failed said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Counts {
     passed: u64,
     failed: u64,
     skipped: u64,
+    /// Each lane's account of its failures
+    failures: Vec<String>,
+    /// Tests that failed, and passed when they were run once more
+    flaky: Vec<String>,
 }
 
 impl Counts {
@@ -66,6 +70,17 @@ impl Counts {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.failures.extend(other.failures);
+        self.flaky.extend(other.flaky);
+    }
+
+    /// A failure that no test told of, such as a guest that died.
+    fn failure(account: String) -> Self {
+        Self {
+            failed: 1,
+            failures: vec![account],
+            ..Self::default()
+        }
     }
 }
 
@@ -87,14 +102,29 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             counts.add(guests(&programs, options)?);
         }
     }
+    // Once more, and last: the lanes print thousands of lines after the first failure.
+    for account in counts.flaky.iter().chain(&counts.failures) {
+        println!("\n{account}");
+    }
     println!(
-        "{} passed, {} failed, {} skipped",
-        counts.passed, counts.failed, counts.skipped
+        "{} passed ({} when run once more), {} failed, {} skipped",
+        counts.passed,
+        counts.flaky.len(),
+        counts.failed,
+        counts.skipped
     );
     if counts.failed > 0 || counts.passed == 0 {
         bail!("the tests failed");
     }
     Ok(())
+}
+
+/// Has the end-to-end tests run a test that fails once more.
+const TWICE: &str = "E2E_TWICE";
+
+/// Whether this is a machine of continuous integration, which others load, too.
+fn is_shared() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true")
 }
 
 /// Runs a test program, shows what it prints, and counts.
@@ -106,16 +136,17 @@ fn observe(lane: &str, command: &mut Command) -> anyhow::Result<Counts> {
     let output = output.with_context(|| format!("cannot run the tests of {lane}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     print!("{text}");
-    let mut counts = count(&text);
+    let mut counts = count(lane, &text);
     if !output.status.success() && counts.failed == 0 {
-        say(format!("{lane}: the tests ended with {}", output.status));
-        counts.failed += 1;
+        let account = format!("{lane}: the tests ended with {}", output.status);
+        counts.add(Counts::failure(account));
     }
     Ok(counts)
 }
 
-/// Adds up lines such as `test result: ok. 5 passed; 0 failed; 1 ignored; …`.
-fn count(text: &str) -> Counts {
+/// Adds up lines such as `test result: ok. 5 passed; 0 failed; 1 ignored; …`, and keeps what stands between the
+/// first `failures:` and such a line.
+fn count(lane: &str, text: &str) -> Counts {
     let mut counts = Counts::default();
     for line in text
         .lines()
@@ -131,7 +162,18 @@ fn count(text: &str) -> Counts {
             passed: number("passed"),
             failed: number("failed"),
             skipped: number("ignored"),
+            ..Counts::default()
         });
+    }
+    let flaky = text.lines().filter(|line| line.starts_with("FLAKY "));
+    counts.flaky = flaky.map(|line| format!("{lane}: {line}")).collect();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once("\nfailures:\n") {
+        let (account, after) = after.split_once("\ntest result: ").unwrap_or((after, ""));
+        counts
+            .failures
+            .push(format!("{lane}: failures:\n{}", account.trim_end()));
+        rest = after;
     }
     counts
 }
@@ -189,6 +231,9 @@ fn host(programs: &Programs, options: &Options) -> anyhow::Result<Counts> {
     mount_tracefs()?;
     let disk = LoopDisk::new();
     let mut command = as_root(&programs.e2e);
+    if is_shared() {
+        command.env(TWICE, "1");
+    }
     command
         .env("TRACER", &programs.tracer)
         .args(&options.filter);
@@ -240,7 +285,7 @@ impl Drop for LoopDisk {
 
 fn guests(programs: &Programs, options: &Options) -> anyhow::Result<Counts> {
     setup::vm_packages()?;
-    let every = options.all || std::env::var_os("CI").is_some_and(|value| value == "true");
+    let every = options.all || is_shared();
     let names: Vec<String> = match (&options.kernel, every) {
         (kernels, _) if !kernels.is_empty() => kernels.clone(),
         (_, true) => KERNELS.map(str::to_owned).to_vec(),
@@ -278,16 +323,20 @@ fn guests(programs: &Programs, options: &Options) -> anyhow::Result<Counts> {
 fn guest(name: &str, kernel: Kernel, programs: &Programs, options: &Options) -> Counts {
     let mut command = vec!["/bin/e2e".to_owned()];
     command.extend(options.filter.clone());
-    let variables = [
+    let mut variables = vec![
         ("TRACER", "/bin/tracer"),
         ("E2E_DISK", "/dev/vda"),
         ("RUST_BACKTRACE", "0"),
     ];
+    if is_shared() {
+        variables.push((TWICE, "1"));
+    }
     let guest = Guest {
         command,
         environment: variables
+            .into_iter()
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec(),
+            .collect(),
         files: vec![
             (programs.tracer.clone(), "bin/tracer".to_owned()),
             (programs.e2e.clone(), "bin/e2e".to_owned()),
@@ -302,10 +351,12 @@ fn guest(name: &str, kernel: Kernel, programs: &Programs, options: &Options) -> 
     let release = guest.kernel.release.clone();
     match guest.run() {
         Ok(outcome) => {
-            let mut counts = count(&outcome.stdout);
+            let mut counts = count(name, &outcome.stdout);
             let failed = outcome.status != Some(0);
             if failed && counts.failed == 0 {
-                counts.failed += 1;
+                counts.add(Counts::failure(format!(
+                    "{name}: the tests did not end well"
+                )));
             }
             let seconds = outcome.elapsed.as_secs();
             println!("--- {name} ({release}), {seconds} s\n{}", outcome.stdout);
@@ -316,17 +367,11 @@ fn guest(name: &str, kernel: Kernel, programs: &Programs, options: &Options) -> 
             let skipped = skipped.collect::<Vec<_>>().join("\n");
             println!("{}", if failed { &outcome.stderr } else { &skipped });
             if let Some(trouble) = outcome.trouble {
-                println!("{name}: {trouble}");
+                counts.failures.push(format!("{name}: {trouble}"));
             }
             counts
         }
-        Err(error) => {
-            println!("--- {name} ({release}): {error:#}");
-            Counts {
-                failed: 1,
-                ..Counts::default()
-            }
-        }
+        Err(error) => Counts::failure(format!("{name} ({release}): {error:#}")),
     }
 }
 
@@ -337,15 +382,20 @@ mod tests {
     #[test]
     fn results_are_added_up() {
         let text = "x\ntest result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 1s\n\
-                    test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured\n";
+                    y\n\nfailures:\n\n---- a ----\nwhy\n\n\nfailures:\n    a\n\n\
+                    test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured\nFLAKY b: \"why\"\n";
         assert_eq!(
-            count(text),
+            count("here", text),
             Counts {
                 passed: 7,
                 failed: 3,
-                skipped: 1
+                skipped: 1,
+                failures: vec![
+                    "here: failures:\n\n---- a ----\nwhy\n\n\nfailures:\n    a".to_owned()
+                ],
+                flaky: vec!["here: FLAKY b: \"why\"".to_owned()],
             }
         );
-        assert_eq!(count("nothing"), Counts::default());
+        assert_eq!(count("here", "nothing"), Counts::default());
     }
 }

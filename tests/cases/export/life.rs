@@ -1,11 +1,12 @@
 //! From its start to its end: what is read again, what fails, what comes and goes meanwhile.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use super::super::test;
 use crate::{
-    exporter::{Exporter, Folder, wait_for},
-    harness::{Need, Test, cgroups, command, tracer, workload},
+    cgroup,
+    exporter::{Exporter, Folder},
+    harness::{Need, Test, cgroups, command, run_workload, tracer, wait_for, workload},
     http::Scrape,
 };
 
@@ -19,6 +20,11 @@ pub fn tests() -> Vec<Test> {
             hang_up,
         ),
         test("export::what_fails_is_down_alone", &[], down),
+        test(
+            "export::what_fails_is_tried_again",
+            &[Need::Cgroups],
+            tried_again,
+        ),
         test("export::what_cannot_be_is_refused", &[], refused),
         test("export::processes_may_come_and_go", &[], processes),
         test(
@@ -27,14 +33,6 @@ pub fn tests() -> Vec<Test> {
             containers,
         ),
     ]
-}
-
-#[track_caller]
-fn run_workload(words: &[&str]) {
-    assert!(
-        workload(words).status().expect("start").success(),
-        "{words:?}"
-    );
 }
 
 fn ends() {
@@ -150,6 +148,35 @@ fn down() {
     );
 }
 
+/// The cgroup that a tool is to look at is made later.
+fn tried_again() {
+    const UP: &str = "tracer_export_source_up{source=\"late\"}";
+    let place = cgroups()
+        .expect("cgroups")
+        .join(format!("tracer-e2e-late-{}", std::process::id()));
+    let path = place.to_str().expect("UTF-8");
+    let folder = Folder::new();
+    let tool =
+        format!("[[tool]]\nname = \"late\"\nrun = \"syscount -s getppid --cgroup {path}\"\n");
+    let config = folder.write("t.toml", &with("e2e-late", &tool));
+    let exporter = Exporter::with_config(&config);
+    assert_eq!(exporter.scrape().value(UP), Some(0.0));
+    fs::create_dir(&place).expect("a cgroup");
+    wait_for("the tool to be up", || {
+        (exporter.scrape().value(UP) == Some(1.0)).then_some(())
+    });
+    run_workload(&["in-cgroup", path, "10"]);
+    let scrape = exporter.wait_sum("tracer_late_calls_total", 10);
+    cgroup::remove(&place);
+    let retries = |source| {
+        scrape.sum(&format!(
+            "tracer_export_retries_total{{source=\"{source}\"}}"
+        ))
+    };
+    assert!(retries("late") >= 1.0);
+    assert_eq!(retries("syscount"), 0.0);
+}
+
 #[track_caller]
 fn assert_refused(words: &[&str], says: &str) {
     let ran = tracer(words);
@@ -187,6 +214,10 @@ fn refused() {
         &["export", "-c", "/no/such/file"],
         "cannot read /no/such/file",
     );
+    // Nothing else is there that could be served.
+    let alone = ["syscount", "--cgroup", "/no/such", "--export", "0"];
+    assert_refused(&alone, "syscount is down: ");
+    assert_refused(&alone, "there is nothing to serve");
     let mut usage = command(&["export", "--check"]);
     assert_eq!(usage.output().expect("start").status.code(), Some(2));
 }
@@ -253,11 +284,7 @@ fn containers() {
     let exporter = Exporter::with_config(&config);
     let mut before = exporter.scrape();
     for index in 0..CGROUPS {
-        let place = root.join(index.to_string());
-        fs::create_dir(&place).expect("a cgroup");
-        let words = ["in-cgroup", place.to_str().expect("UTF-8"), "7"];
-        run_workload(&words);
-        remove(&place);
+        cgroup::calls_in_new(&root.join(index.to_string()), &["7"]);
         if index % 10 == 0 {
             let scrape = exporter.scrape();
             assert!(scrape.of("tracer_syscount_calls_total").count() <= ROOM + 1);
@@ -268,13 +295,7 @@ fn containers() {
             before = scrape;
         }
     }
-    remove(&root);
+    cgroup::remove(&root);
     let scrape = exporter.wait_sum("tracer_syscount_calls_total", u64::from(7 * CGROUPS));
     assert!(scrape.of("tracer_syscount_calls_total").count() <= ROOM + 1);
-}
-
-/// Who was in a cgroup may be leaving it yet.
-#[track_caller]
-fn remove(cgroup: &Path) {
-    wait_for("no one to be in a cgroup", || fs::remove_dir(cgroup).ok());
 }

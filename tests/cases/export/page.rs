@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use super::super::test;
 use crate::{
     exporter::{Exporter, Folder},
-    harness::{Need, Test, workload},
+    harness::{Need, Test, chromium, workload},
 };
 
 pub fn tests() -> Vec<Test> {
@@ -83,11 +83,17 @@ fn page() {
 fn in_chromium() {
     let folder = Folder::new();
     let exporter = exporter(&folder);
-    let output = Command::new("chromium")
+    let output = Command::new(chromium().expect("it is needed"))
         .args([
             "--headless",
             "--no-sandbox",
             "--disable-gpu",
+            // It asks no one but the exporter.
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-quic",
+            "--disable-sync",
+            "--no-first-run",
             "--virtual-time-budget=3000",
             "--dump-dom",
         ])
@@ -103,6 +109,7 @@ fn in_chromium() {
     for shown in [
         "<h2 class=\"mark\">syscount</h2>",
         "<h2 class=\"mark down\">broken</h2>",
+        "<a class=\"mark down\" href=\"#broken\">broken</a>",
         "tracer_syscount_latency_seconds",
         "<strong>syscall=getppid</strong>",
         "4.32k",

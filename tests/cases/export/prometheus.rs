@@ -1,11 +1,9 @@
 //! What a real Prometheus makes of what is exported.
 
-use std::process::Stdio;
-
 use super::super::test;
 use crate::{
     exporter::{Exporter, Folder},
-    harness::{Need, Test, workload},
+    harness::{Need, Test, measured_sleeps, workload},
     http,
     prometheus::{Prometheus, promtool},
 };
@@ -57,21 +55,6 @@ fn make_calls(comm: &str) {
     assert!(calls.status().expect("start").success());
 }
 
-/// Sleeps, and gives back how long each took, in order.
-#[track_caller]
-fn sleep(comm: &str) -> Vec<f64> {
-    let mut sleeps = workload(&["measured-sleeps", "400", "--comm", comm]);
-    let output = sleeps.stderr(Stdio::inherit()).output().expect("start");
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    let mut took: Vec<f64> = text
-        .lines()
-        .map(|line| line.parse().expect("seconds"))
-        .collect();
-    assert_eq!(took.len(), 400);
-    took.sort_by(f64::total_cmp);
-    took
-}
-
 /// Compares with what Prometheus reckons from buckets of this name, or without one from the histogram itself.
 #[track_caller]
 fn assert_quantiles(prometheus: &Prometheus, took: &[f64], histogram: &str) {
@@ -103,7 +86,7 @@ fn counts() {
     let exporter = Exporter::with_config(&folder.write("t.toml", &config("e2e-known")));
     let prometheus = Prometheus::start(&job(&exporter), &[]);
     make_calls("e2e-known");
-    let took = sleep("e2e-known");
+    let took = measured_sleeps("e2e-known", 400);
     let getppid = "{syscall=\"getppid\"}";
     prometheus.wait_count(&format!("tracer_syscount_calls_total{getppid}"), CALLS);
     for series in [
@@ -134,7 +117,7 @@ fn native_histograms() {
     let exporter = Exporter::with_config(&folder.write("t.toml", &config("e2e-native")));
     let prometheus = Prometheus::start(&job(&exporter), &["native-histograms"]);
     make_calls("e2e-native");
-    let took = sleep("e2e-native");
+    let took = measured_sleeps("e2e-native", 400);
     let of = |call: &str| format!("tracer_syscount_latency_seconds{{syscall=\"{call}\"}}");
     prometheus.wait_count(&format!("histogram_count({})", of("getppid")), CALLS);
     let slept = of("clock_nanosleep");

@@ -7,8 +7,8 @@ use std::{
 
 use super::super::test;
 use crate::{
-    exporter::{Exporter, Folder, wait_for},
-    harness::{Need, Test, workload},
+    exporter::{Exporter, Folder},
+    harness::{Need, Test, wait_for, workload},
     http::{Scrape, connect, exchange, get},
     prometheus::Prometheus,
 };

@@ -245,9 +245,6 @@ impl Checker<'_> {
                 format!("{}() is a function: it needs parentheses", function.name),
             );
         }
-        if let Some(why) = builtins::why_missing(name) {
-            return self.error(expr.span, why);
-        }
         let near = nearest(
             name,
             builtins::VALUES

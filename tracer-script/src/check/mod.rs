@@ -14,6 +14,7 @@ mod evaluate;
 mod expr;
 mod member;
 mod operator;
+mod scope;
 mod stmt;
 mod subprogram;
 mod value;
@@ -29,8 +30,9 @@ use crate::{
     diagnostic::{Diagnostics, Span},
     facts::Facts,
     probe::Target,
+    probe_filter::ProbeFilter,
     subprograms,
-    types::Type,
+    types::{INT, Type},
 };
 
 pub(crate) use call::CPU_OFFSETS;
@@ -141,10 +143,14 @@ pub struct Params {
     pub named: Vec<(String, Option<String>)>,
     /// What changes the system is allowed.
     pub allow_unsafe: bool,
+    /// Of the places that the probes mean, those that this takes; all where there is none.
+    pub probe_filter: Option<ProbeFilter>,
     /// The process of `-c`.
     pub child: Option<u32>,
     /// The process of `-p`.
     pub pid: Option<u32>,
+    /// The process of `--dwarf-pid`.
+    pub dwarf_pid: Option<u32>,
     /// The tracer's own process, where what that does is left out.
     pub own_pid: Option<u32>,
     /// When the tracer started, in nanoseconds since boot.
@@ -155,6 +161,19 @@ pub struct Params {
     pub epoch_offset_ns: u64,
     /// Failures of the kernel's helpers are told.
     pub report_errors: bool,
+}
+
+impl Params {
+    /// The processes whose stacks `dw_ustack` follows; what these start is followed, too.
+    pub fn unwound(&self) -> impl Iterator<Item = u32> {
+        [self.pid, self.child, self.dwarf_pid].into_iter().flatten()
+    }
+
+    /// Parameter `number` without its first `skip` bytes, empty where it was not given; `None` where it has fewer.
+    pub(crate) fn text(&self, number: u32, skip: u64) -> Option<&str> {
+        let text = self.positional.get(number as usize - 1);
+        text.map_or("", String::as_str).get(skip as usize..)
+    }
 }
 
 /// Finds all types.
@@ -205,10 +224,13 @@ pub fn check(
             }
         }
         if !restarts && snapshot(&maps, &checked) == before {
-            if guess || maps.values().all(|map| map.value != Type::Unknown) {
+            if !guess && maps.values().any(|map| map.value == Type::Unknown) {
+                guess = true;
+            } else if !number_what_is_left_out(script, units, &mut maps)
+                && !number_what_is_only_declared(&mut checked)
+            {
                 break;
             }
-            guess = true;
         }
     }
     for (name, info) in &maps {
@@ -236,6 +258,45 @@ pub fn check(
         },
         env,
     )
+}
+
+/// What `let $x;` declares and nothing is put into is the number zero. True where there is such a variable.
+fn number_what_is_only_declared(checked: &mut [Checked]) -> bool {
+    let variables = checked.iter_mut().flat_map(|unit| &mut unit.variables);
+    let mut found = false;
+    for variable in variables.filter(|one| one.by_let && one.kind == Type::Unknown) {
+        variable.kind = INT;
+        found = true;
+    }
+    found
+}
+
+/// A map that only probes would fill which are left out, as this kernel has no such place, is one of numbers without
+/// entries. True where there is such a map.
+fn number_what_is_left_out(
+    script: &Script,
+    units: &[Unit],
+    maps: &mut BTreeMap<String, MapInfo>,
+) -> bool {
+    let is_left_out =
+        |(number, _): &(usize, &Probe)| units.iter().all(|unit| unit.probe != *number);
+    let left_out = script.probes.iter().enumerate().filter(is_left_out);
+    let mut bodies: Vec<_> = left_out.flat_map(|(_, probe)| probe.body.clone()).collect();
+    let mut found = false;
+    visit::stmts(&mut bodies, &mut |expr| {
+        if let ExprKind::Map(name, key) = &expr.kind
+            && let Some(info) = maps.get_mut(name)
+            && info.value == Type::Unknown
+        {
+            if info.key == Type::Unknown {
+                info.key = if key.is_some() { INT } else { Type::Void };
+            }
+            info.value = INT;
+            found = true;
+        }
+        true
+    });
+    found
 }
 
 /// A variable that is used, and never given anything that has a type.
@@ -438,71 +499,6 @@ impl Checker<'_> {
                 format!("Invalid condition in {what}: expected a number, got {kind}"),
             );
         }
-    }
-
-    /// The variable that is meant; where it was made in a block that is over, it is from the next round on the
-    /// whole probe's.
-    fn used_variable(&mut self, name: &str, span: Span) -> Option<usize> {
-        let found = self.find_variable(name);
-        if self.returns.is_some() {
-            return found;
-        }
-        let was_made = self
-            .result
-            .variables
-            .iter()
-            .any(|variable| variable.name == name && !variable.by_let);
-        if found.is_none() && was_made && !self.result.hoisted.iter().any(|known| known == name) {
-            self.result.hoisted.push(name.to_owned());
-            self.restart = true;
-        }
-        if self.result.hoisted.iter().any(|known| known == name) {
-            self.diagnostics.warn_hint(
-                span,
-                format!("{name} is used outside of the block that it is made in: it may be zero"),
-                format!("Declare it before with: let {name};"),
-            );
-        }
-        found
-    }
-
-    fn find_variable(&self, name: &str) -> Option<usize> {
-        self.scopes
-            .iter()
-            .rev()
-            .find_map(|scope| scope.get(name))
-            .copied()
-    }
-
-    /// Makes a variable in the innermost block. Its number is the same in every round.
-    fn declare(&mut self, name: &str, kind: Type) -> usize {
-        let index = self.next_variable;
-        self.next_variable += 1;
-        if self.result.variables.len() <= index {
-            self.result.variables.push(Variable {
-                name: name.to_owned(),
-                kind,
-                from_literal: false,
-                declared: false,
-                by_let: false,
-                depth: self.depth,
-                in_memory: false,
-            });
-        }
-        self.scopes
-            .last_mut()
-            .expect("a block is open")
-            .insert(name.to_owned(), index);
-        index
-    }
-
-    /// Notes that an expression means this variable.
-    fn bind(&mut self, id: ExprId, index: usize) -> Type {
-        self.result.bindings.insert(id, index);
-        let depth = self.depth;
-        let variable = &mut self.result.variables[index];
-        variable.in_memory |= depth > variable.depth;
-        variable.kind.clone()
     }
 
     fn map(&mut self, name: &str, span: Span) -> &mut MapInfo {

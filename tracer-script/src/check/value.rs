@@ -75,11 +75,14 @@ impl Checker<'_> {
             "ctx" => self.context(),
             "args" => Type::Args,
             "retval" => self.retval(expr.span, kind),
-            "kstack" | "ustack" => Type::Stack {
-                user: name == "ustack",
-                mode: self.config.stack_mode,
-                limit: 127,
-            },
+            "kstack" | "ustack" | builtins::UNWOUND => {
+                self.stack_can_be_had(expr.span, name);
+                Type::Stack {
+                    user: name != "kstack",
+                    mode: self.config.stack_mode,
+                    limit: 127,
+                }
+            }
             _ => self.error(expr.span, format!("Unknown identifier: '{name}'")),
         }
     }

@@ -4,14 +4,15 @@ use super::{
     Insn, Reference,
     allocate::{Allocation, Place, allocate},
     bpf,
+    moves::Source,
 };
 use crate::{
     diagnostic::Span,
-    ir::{Alu, Arg, Base, BlockId, Cond, End, Function, Op, Operand, Reg, Size},
+    ir::{Alu, Base, BlockId, Cond, End, Function, Op, Operand, Reg, Size},
 };
 
 /// For the value that is worked on.
-const FIRST: u8 = 0;
+pub(super) const FIRST: u8 = 0;
 /// For a second one.
 const SECOND: u8 = 5;
 
@@ -66,28 +67,21 @@ pub(super) fn assemble(function: &mut Function) -> Result<Assembled, String> {
     Ok(assembler.out)
 }
 
-struct Assembler<'a> {
-    out: Assembled,
+pub(super) struct Assembler<'a> {
+    pub(super) out: Assembled,
     allocation: &'a Allocation,
-    slots: &'a [i32],
+    pub(super) slots: &'a [i32],
     starts: Vec<Option<usize>>,
     /// Jumps, and the blocks they lead to.
     jumps: Vec<(usize, BlockId)>,
 }
 
-/// What is moved into a register before a call.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Source {
-    Machine(u8),
-    Other(Arg),
-}
-
 impl Assembler<'_> {
-    fn push(&mut self, insn: Insn) {
+    pub(super) fn push(&mut self, insn: Insn) {
         self.out.instructions.push(insn);
     }
 
-    fn place(&self, reg: Reg) -> Place {
+    pub(super) fn place(&self, reg: Reg) -> Place {
         self.allocation.places[reg as usize]
     }
 
@@ -113,7 +107,7 @@ impl Assembler<'_> {
     }
 
     /// The register that holds an operand's value: its own, or `temporary`.
-    fn read(&mut self, operand: Operand, temporary: u8) -> u8 {
+    pub(super) fn read(&mut self, operand: Operand, temporary: u8) -> u8 {
         match operand {
             Operand::Imm(value) => {
                 self.constant(temporary, value);
@@ -139,7 +133,7 @@ impl Assembler<'_> {
         }
     }
 
-    fn constant(&mut self, to: u8, value: i64) {
+    pub(super) fn constant(&mut self, to: u8, value: i64) {
         match i32::try_from(value) {
             Ok(value) => self.push(bpf::mov_imm(to, value)),
             Err(_) => {
@@ -158,13 +152,13 @@ impl Assembler<'_> {
     }
 
     /// Puts what was made in [`Self::target`] where it belongs.
-    fn write(&mut self, to: Reg) {
+    pub(super) fn write(&mut self, to: Reg) {
         if let Place::Spilled(word) = self.place(to) {
             self.push(bpf::store(bpf::FRAME, Self::word(word), FIRST, Size::B64));
         }
     }
 
-    fn move_to(&mut self, to: u8, from: u8) {
+    pub(super) fn move_to(&mut self, to: u8, from: u8) {
         if to != from {
             self.push(bpf::mov(to, from));
         }
@@ -329,103 +323,7 @@ impl Assembler<'_> {
         self.write(to);
     }
 
-    fn arguments(&mut self, args: &[Arg]) {
-        let moves = args.iter().enumerate().map(|(index, &arg)| {
-            let source = match arg {
-                Arg::Reg(reg) => match self.place(reg) {
-                    Place::Machine(machine) => Source::Machine(machine),
-                    _ => Source::Other(arg),
-                },
-                _ => Source::Other(arg),
-            };
-            (index as u8 + 1, source)
-        });
-        let moves = moves.collect();
-        self.parallel(moves);
-    }
-
-    /// Puts what a call returned where it belongs.
-    fn returned(&mut self, to: Option<Reg>) {
-        if let Some(to) = to {
-            match self.place(to) {
-                Place::Machine(machine) => self.move_to(machine, FIRST),
-                Place::Spilled(_) => self.write(to),
-                Place::Unused => {}
-            }
-        }
-    }
-
-    /// Moves all at once: no register is overwritten before it has been read.
-    fn parallel(&mut self, mut moves: Vec<(u8, Source)>) {
-        moves.retain(|&(to, source)| source != Source::Machine(to));
-        let (mut registers, others): (Vec<_>, Vec<_>) = moves
-            .into_iter()
-            .partition(|(_, source)| matches!(source, Source::Machine(_)));
-        while !registers.is_empty() {
-            let is_read = |to: u8, all: &[(u8, Source)]| {
-                all.iter().any(|&(_, source)| source == Source::Machine(to))
-            };
-            let ready = registers
-                .iter()
-                .position(|&(to, _)| !is_read(to, &registers));
-            match ready {
-                Some(index) => {
-                    if let (to, Source::Machine(from)) = registers.swap_remove(index) {
-                        self.push(bpf::mov(to, from));
-                    }
-                }
-                // A circle: one of them waits in a register of its own.
-                None => {
-                    if let Source::Machine(from) = registers[0].1 {
-                        self.push(bpf::mov(FIRST, from));
-                        for (_, source) in &mut registers {
-                            if *source == Source::Machine(from) {
-                                *source = Source::Machine(FIRST);
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        for (to, source) in others {
-            if let Source::Other(arg) = source {
-                self.arg(to, arg);
-            }
-        }
-    }
-
-    fn arg(&mut self, to: u8, arg: Arg) {
-        match arg {
-            Arg::Reg(reg) => {
-                let from = self.read(Operand::Reg(reg), to);
-                self.move_to(to, from);
-            }
-            Arg::Imm(value) => self.constant(to, value),
-            Arg::Slot(slot, offset) => {
-                self.push(bpf::mov(to, bpf::FRAME));
-                let offset = self.slots[slot] + offset;
-                self.push(bpf::alu_imm(Alu::Add, to, offset));
-            }
-            Arg::Map(map) => {
-                self.reference(Reference::Map(map));
-                let insns = bpf::load_imm64(to, bpf::PSEUDO_MAP_FD, 0, 0);
-                self.out.instructions.extend(insns);
-            }
-            Arg::MapValue(map, offset) => {
-                self.reference(Reference::MapValue(map));
-                let insns = bpf::load_imm64(to, bpf::PSEUDO_MAP_VALUE, 0, offset as i32);
-                self.out.instructions.extend(insns);
-            }
-            Arg::Function(function) => {
-                let here = self.out.instructions.len();
-                self.out.functions.push((here, function));
-                let insns = bpf::load_imm64(to, bpf::PSEUDO_FUNC, 0, 0);
-                self.out.instructions.extend(insns);
-            }
-        }
-    }
-
-    fn reference(&mut self, reference: Reference) {
+    pub(super) fn reference(&mut self, reference: Reference) {
         let here = self.out.instructions.len();
         self.out.references.push((here, reference));
     }

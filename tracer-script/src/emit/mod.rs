@@ -4,6 +4,8 @@ mod allocate;
 mod assemble;
 mod bpf;
 mod btf;
+mod moves;
+pub mod types;
 
 use std::fmt::Write as _;
 

@@ -9,7 +9,7 @@ mod tables;
 use std::rc::Rc;
 
 use crate::{
-    facts::{EventField, ExpandOptions, Facts, Signature, Struct},
+    facts::{EventField, ExpandOptions, Facts, Signature, Struct, UserSymbol},
     probe::{AttachKind, Target},
     types::Type,
 };
@@ -103,8 +103,13 @@ impl Facts for Fixed {
         Some(0xffff_ffff_8100_0000 + 0x1000 * at as u64)
     }
 
-    fn user_symbol(&self, _path: &str, name: &str) -> Option<u64> {
-        expand::user_function(name)
+    fn user_symbol(&self, _path: &str, name: &str) -> Option<UserSymbol> {
+        let address = expand::user_function(name)?;
+        Some(UserSymbol { address, size: 4 })
+    }
+
+    fn user_address(&self, _path: &str, offset: u64) -> Option<u64> {
+        Some(offset)
     }
 
     fn cgroup_id(&self, path: &str) -> Option<u64> {

@@ -72,5 +72,5 @@ pub(crate) fn constant(name: &str) -> Option<i64> {
 /// The number of a signal by its whole name.
 fn signal(name: &str) -> Option<u32> {
     name.starts_with("SIG")
-        .then(|| crate::compile::signal_number(name))?
+        .then(|| crate::signal::signal_number(name))?
 }

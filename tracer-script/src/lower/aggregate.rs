@@ -143,13 +143,7 @@ impl Lower<'_, '_> {
         self.go_on_at(large);
         let exponent = self.exponent(value);
         // 1 + ((exponent - bits + 1) << bits) + the bits behind the highest one.
-        let shift = self.reg();
-        self.op(Op::Alu(
-            Alu::Sub,
-            shift,
-            Operand::Reg(exponent),
-            Operand::Imm(bits),
-        ));
+        let shift = self.alu(Alu::Sub, exponent, Operand::Imm(bits));
         self.op(Op::Alu(
             Alu::Add,
             bucket,

@@ -20,7 +20,7 @@ const SYSCALL_ARGUMENTS: [&str; 6] = ["di", "si", "dx", "r10", "r8", "r9"];
 #[cfg(target_arch = "x86_64")]
 const RESULT: &str = "ax";
 #[cfg(target_arch = "x86_64")]
-const INSTRUCTION: &str = "ip";
+pub(super) const INSTRUCTION: &str = "ip";
 #[cfg(target_arch = "x86_64")]
 const STACK: &str = "sp";
 
@@ -173,13 +173,7 @@ impl Lower<'_, '_> {
                 let Operand::Reg(address) = self.register(INSTRUCTION) else {
                     return Operand::Imm(0);
                 };
-                let to = self.reg();
-                self.op(Op::Alu(
-                    Alu::Sub,
-                    to,
-                    Operand::Reg(address),
-                    Operand::Imm(1),
-                ));
+                let to = self.alu(Alu::Sub, address, Operand::Imm(1));
                 Operand::Reg(to)
             }
             _ => {
@@ -243,20 +237,8 @@ impl Lower<'_, '_> {
     /// `__data_loc`: the low half of the word says where in the event the contents lie.
     fn located(&mut self, place: Mem, context: Reg) -> Mem {
         let word = self.load(place, 4);
-        let to = self.reg();
-        self.op(Op::Alu(
-            Alu::And,
-            to,
-            Operand::Reg(word),
-            Operand::Imm(0xffff),
-        ));
-        let address = self.reg();
-        self.op(Op::Alu(
-            Alu::Add,
-            address,
-            Operand::Reg(context),
-            Operand::Reg(to),
-        ));
+        let to = self.alu(Alu::And, word, Operand::Imm(0xffff));
+        let address = self.alu(Alu::Add, context, Operand::Reg(to));
         Mem::Far(address, 0, Space::Kernel)
     }
 

@@ -15,6 +15,13 @@ pub(super) struct Builder {
     taken: Vec<SlotId>,
 }
 
+/// Where operations are added to a function.
+#[derive(Clone, Copy)]
+pub(super) struct Here {
+    block: BlockId,
+    ended: bool,
+}
+
 impl Builder {
     pub(super) fn new(name: impl Into<String>, params: u32) -> Self {
         let mut builder = Self {
@@ -54,6 +61,20 @@ impl Builder {
     pub(super) fn go_on_at(&mut self, block: BlockId) {
         self.here = block;
         self.ended = false;
+    }
+
+    /// Where operations are added.
+    pub(super) fn here(&self) -> Here {
+        Here {
+            block: self.here,
+            ended: self.ended,
+        }
+    }
+
+    /// Adds operations there again.
+    pub(super) fn go_back_to(&mut self, here: Here) {
+        self.here = here.block;
+        self.ended = here.ended;
     }
 
     pub(super) fn op(&mut self, op: Op, span: Span) {

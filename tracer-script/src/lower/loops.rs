@@ -202,13 +202,7 @@ impl Lower<'_, '_> {
             lower.callback(2, 1, |lower| {
                 let place = lower.in_scratch(at);
                 let start = lower.load(place, 8);
-                let value = lower.reg();
-                lower.op(Op::Alu(
-                    Alu::Add,
-                    value,
-                    Operand::Reg(start),
-                    Operand::Reg(0),
-                ));
+                let value = lower.alu(Alu::Add, start, Operand::Reg(0));
                 lower.make_loop_variable(variable, value);
                 lower.stmts(body);
             })
@@ -358,13 +352,7 @@ impl Lower<'_, '_> {
 
     /// Reads so many bytes at a place plus a number that the verifier knows the bounds of.
     pub(super) fn load_at(&mut self, base: Reg, offset: Reg, size: u32) -> Reg {
-        let pointer = self.reg();
-        self.op(Op::Alu(
-            Alu::Add,
-            pointer,
-            Operand::Reg(base),
-            Operand::Reg(offset),
-        ));
+        let pointer = self.alu(Alu::Add, base, Operand::Reg(offset));
         let to = self.reg();
         self.op(Op::Load(to, Base::Reg(pointer), 0, Size::of(size)));
         to

@@ -2,7 +2,7 @@
 
 use super::{Lower, Mem};
 use crate::{
-    ir::{Alu, Op, Operand, Reg},
+    ir::{Alu, Operand, Reg},
     marker::{Address, Index, Place, Register},
     types::{Space, Type},
 };
@@ -82,8 +82,6 @@ impl Lower<'_, '_> {
     }
 
     fn combined(&mut self, how: Alu, left: Reg, right: Operand) -> Reg {
-        let to = self.reg();
-        self.op(Op::Alu(how, to, Operand::Reg(left), right));
-        to
+        self.alu(how, left, right)
     }
 }

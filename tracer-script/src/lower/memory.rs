@@ -32,8 +32,9 @@ impl Mem {
     }
 }
 
-/// Values up to that many bytes may lie on the stack, as long as that has room.
+/// Values up to that many bytes may lie on the stack where the script sets no limit, as long as that has room.
 const SLOT_MAX: u32 = 64;
+/// Bytes of the stack that values may have.
 const SLOTS_MAX: u32 = 192;
 
 /// Up to that many bytes are copied or cleared word by word.
@@ -46,7 +47,8 @@ impl Lower<'_, '_> {
     /// Room for a value on its way.
     pub(super) fn temporary(&mut self, size: u32) -> Mem {
         let size = size.max(8);
-        let fits = size <= SLOT_MAX
+        let limit = self.given.config.on_stack_limit;
+        let fits = u64::from(size) <= limit.unwrap_or(SLOT_MAX.into())
             && (self.f().has_free_slot(size) || self.f().stack_size() + size <= SLOTS_MAX);
         if fits {
             return Mem::Slot(self.f().slot(size), 0);

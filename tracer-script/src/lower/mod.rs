@@ -6,8 +6,10 @@
 
 mod aggregate;
 mod args;
+mod assign;
 mod build;
 mod call;
+mod compare;
 mod expr;
 mod iterator;
 mod loops;
@@ -19,6 +21,7 @@ mod other_task;
 mod output;
 mod packet;
 mod piece;
+mod place;
 mod prologue;
 mod series;
 mod shared;
@@ -27,6 +30,7 @@ mod stmt;
 mod string;
 mod subprogram;
 mod task;
+mod unwind;
 mod value;
 
 use std::collections::HashMap;
@@ -37,7 +41,7 @@ use crate::{
     config::Config,
     diagnostic::{Diagnostics, Span},
     facts::Facts,
-    ir::{Arg, BlockId, Cond, Function, Helper, Op, Operand, Reg},
+    ir::{Alu, Arg, BlockId, Cond, Function, Helper, Op, Operand, Reg},
     probe::Target,
     types::Type,
 };
@@ -46,6 +50,7 @@ use build::Builder;
 use memory::Mem;
 use prologue::Entry;
 use subprogram::Subprogram;
+use unwind::Unwinder;
 
 pub(crate) use map::Deleted;
 pub(crate) use piece::Piece;
@@ -96,6 +101,7 @@ pub(crate) fn lower(
         variables: HashMap::new(),
         subprograms: HashMap::new(),
         inside: None,
+        unwinder: None,
         scratch: SCRATCH_HEAD,
         scratch_max: SCRATCH_HEAD,
         loops: Vec::new(),
@@ -170,6 +176,8 @@ pub(crate) struct Lower<'a, 'b> {
     subprograms: HashMap<String, Subprogram>,
     /// The subprogram that is being built.
     inside: Option<Subprogram>,
+    /// What follows stacks without frame pointers, where the program does that.
+    unwinder: Option<Unwinder>,
     scratch: u32,
     scratch_max: u32,
     loops: Vec<Loop>,
@@ -219,6 +227,13 @@ impl Lower<'_, '_> {
     fn branch(&mut self, cond: Cond, left: Operand, right: Operand, then: BlockId, other: BlockId) {
         let span = self.span;
         self.f().branch(cond, left, right, then, other, span);
+    }
+
+    /// Calculates, into a register of its own.
+    fn alu(&mut self, alu: Alu, left: Reg, right: Operand) -> Reg {
+        let to = self.reg();
+        self.op(Op::Alu(alu, to, Operand::Reg(left), right));
+        to
     }
 
     fn go_on_at(&mut self, block: BlockId) {

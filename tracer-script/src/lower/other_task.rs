@@ -35,9 +35,8 @@ impl Lower<'_, '_> {
     pub(super) fn compat(&mut self) -> Option<Reg> {
         let offset = self.member_path("struct task_struct", &["thread_info", "status"])?;
         let status = self.of_running_task(offset, 4);
-        let compat = self.reg();
         let mask = Operand::Imm(TS_COMPAT);
-        self.op(Op::Alu(Alu::And, compat, Operand::Reg(status), mask));
+        let compat = self.alu(Alu::And, status, mask);
         Some(compat)
     }
 
@@ -123,9 +122,8 @@ impl Lower<'_, '_> {
             self.branch(Cond::Lt, Operand::Reg(index), width, inside, missing);
             self.go_on_at(inside);
         }
-        let place = self.reg();
         let mask = Operand::Imm(width - 1);
-        self.op(Op::Alu(Alu::And, place, Operand::Reg(index), mask));
+        let place = self.alu(Alu::And, index, mask);
         self.op(Op::Alu(
             Alu::Lsh,
             place,

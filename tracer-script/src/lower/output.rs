@@ -40,7 +40,7 @@ impl Lower<'_, '_> {
         }
     }
 
-    fn send_pieces(
+    pub(super) fn send_pieces(
         &mut self,
         kind: ActionKind,
         args: Vec<Type>,
@@ -69,7 +69,7 @@ impl Lower<'_, '_> {
     /// Structures among the arguments are shown by their members.
     fn learn_structs(&mut self, kinds: &[Type]) {
         for kind in kinds {
-            crate::compile::collect_structs(
+            crate::collect::collect_structs(
                 kind,
                 self.given.env,
                 self.given.facts,

@@ -52,9 +52,8 @@ impl Lower<'_, '_> {
             lower.store_word(head.plus(TIME), Operand::Reg(time));
             lower.store_word(head.plus(LENGTH), Operand::Reg(length));
             lower.store_word(head.plus(SKIPPED), Operand::Reg(offset));
-            let flags = lower.reg();
             let shift = Operand::Imm(LENGTH_SHIFT);
-            lower.op(Op::Alu(Alu::Lsh, flags, Operand::Reg(length), shift));
+            let flags = lower.alu(Alu::Lsh, length, shift);
             let cpu = Operand::Imm(CURRENT_CPU);
             lower.op(Op::Alu(Alu::Or, flags, Operand::Reg(flags), cpu));
             let map = Arg::Map(lower.shared.role(MapRole::Packets));

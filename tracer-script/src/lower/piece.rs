@@ -7,7 +7,8 @@ use std::rc::Rc;
 use super::{Lower, Mem};
 use crate::{
     ast::{Expr, ExprKind},
-    ir::{Arg, Helper, Operand},
+    builtins::UNWOUND,
+    ir::{Arg, Cond, Helper, Operand, Reg},
     types::{Space, Type, align},
 };
 
@@ -25,12 +26,14 @@ pub(crate) enum Piece {
         from: Mem,
         size: u32,
     },
-    /// A string that is read up to its end, at most so many bytes.
+    /// A string that is read up to its end, at most so many bytes with the NUL that is put behind it.
     Text {
         from: Mem,
         size: u32,
         limit: Option<Operand>,
     },
+    /// An array of so many characters, up to its NUL where it has one.
+    Characters { from: Mem, size: u32 },
     /// The task's name.
     Comm,
     /// So many bytes of a buffer, with their number before.
@@ -118,11 +121,7 @@ impl Lower<'_, '_> {
     fn copied(&mut self, expr: &Expr, own: &Type, wanted: &Type) -> Piece {
         let from = self.memory(expr);
         if let (Mem::Far(..), Type::Str(size)) = (from, own) {
-            return Piece::Text {
-                from,
-                size: *size,
-                limit: None,
-            };
+            return Piece::Characters { from, size: *size };
         }
         self.piece_of_memory(from, own, wanted)
     }
@@ -172,7 +171,7 @@ impl Lower<'_, '_> {
                 let address = self.function_address();
                 self.user_symbol(address)
             }
-            "kstack" | "ustack" => self.stack_piece(own),
+            "kstack" | "ustack" | UNWOUND => self.stack_piece(name, own),
             _ => Piece::Words(vec![Operand::Imm(0)]),
         }
     }
@@ -256,6 +255,10 @@ impl Lower<'_, '_> {
                 self.clear_rest(to, 0, size, clean);
                 self.read_text(to, from, own.min(size), limit);
             }
+            Piece::Characters { from, size: own } => {
+                self.clear_rest(to, 0, size, clean);
+                self.read_characters(to, from, own.min(size));
+            }
             Piece::Comm => {
                 // Some kernels (6.1) leave what is behind the end of the name as it was.
                 self.clear(to, COMM.min(size));
@@ -289,8 +292,24 @@ impl Lower<'_, '_> {
         }
     }
 
-    /// Reads a string. Where it cannot be read, it is empty.
-    fn read_text(&mut self, to: Mem, from: Mem, size: u32, limit: Option<Operand>) {
+    /// Reads an array of characters: the last is one of its own where no NUL comes before.
+    fn read_characters(&mut self, to: Mem, from: Mem, size: u32) {
+        let length = self.read_text(to, from, size, None);
+        let Some(last) = size.checked_sub(1) else {
+            return;
+        };
+        let (full, done) = (self.block(), self.block());
+        let most = Operand::Imm(size.into());
+        self.branch(Cond::Eq, Operand::Reg(length), most, full, done);
+        self.go_on_at(full);
+        let byte = self.load(from.plus(last as i32), 1);
+        self.store(to.plus(last as i32), Operand::Reg(byte), 1);
+        self.jump(done);
+        self.go_on_at(done);
+    }
+
+    /// Reads a string, and gives back how long it is with its NUL. Where it cannot be read, it is empty.
+    fn read_text(&mut self, to: Mem, from: Mem, size: u32, limit: Option<Operand>) -> Reg {
         let size = self.limited(limit, size);
         let space = match from {
             Mem::Far(_, _, space) => space,
@@ -299,7 +318,7 @@ impl Lower<'_, '_> {
         // The helper leaves what it did not write as it was.
         self.store(to, Operand::Imm(0), 1);
         let helpers = [Helper::ProbeReadKernelStr, Helper::ProbeReadUserStr];
-        self.read_by(to, size, from, space, helpers);
+        self.read_by(to, size, from, space, helpers)
     }
 
     fn read_buffer(&mut self, to: Mem, from: Mem, length: Operand, size: u32) {
@@ -324,7 +343,7 @@ impl Lower<'_, '_> {
         let to = self.copy(limit);
         let (more, done) = (self.block(), self.block());
         let most = Operand::Imm(most.into());
-        self.branch(crate::ir::Cond::Gt, Operand::Reg(to), most, more, done);
+        self.branch(Cond::Gt, Operand::Reg(to), most, more, done);
         self.go_on_at(more);
         self.set(to, most);
         self.jump(done);
@@ -333,19 +352,13 @@ impl Lower<'_, '_> {
     }
 
     /// Where a helper fails and that is to be told, a record says so.
-    pub(super) fn report_failure(&mut self, result: crate::ir::Reg, helper: &'static str) {
+    pub(super) fn report_failure(&mut self, result: Reg, helper: &'static str) {
         if !self.given.params.report_errors {
             return;
         }
         let (failed, done) = (self.block(), self.block());
         let zero = Operand::Imm(0);
-        self.branch(
-            crate::ir::Cond::SLt,
-            Operand::Reg(result),
-            zero,
-            failed,
-            done,
-        );
+        self.branch(Cond::SLt, Operand::Reg(result), zero, failed, done);
         self.go_on_at(failed);
         self.helper_error(helper, result);
         self.jump(done);

@@ -93,6 +93,7 @@ impl Lower<'_, '_> {
         self.leave_out_others();
         self.leave_out_other_objects();
         self.jump(setup);
+        self.make_unwinder(probe);
         self.subprograms(probe);
         self.go_on_at(body);
         self.make_hoisted();
@@ -260,9 +261,8 @@ impl Lower<'_, '_> {
 
     fn try_area(&mut self, base: Reg, index: Reg, area: u32, done: BlockId, next: BlockId) {
         let key = self.f().slot(8);
-        let number = self.reg();
         let more = Operand::Imm(area.into());
-        self.op(Op::Alu(Alu::Add, number, Operand::Reg(index), more));
+        let number = self.alu(Alu::Add, index, more);
         self.store(Mem::Slot(key, 0), Operand::Reg(number), 4);
         let map = Arg::Map(self.shared.role(MapRole::Scratch));
         let call = Op::Call(
@@ -357,9 +357,8 @@ impl Lower<'_, '_> {
         let limit = Operand::Imm(size.into());
         self.branch(Cond::Lt, Operand::Reg(number), limit, in_table, exit);
         self.go_on_at(in_table);
-        let offset = self.reg();
         let mask = Operand::Imm((size - 1).into());
-        self.op(Op::Alu(Alu::And, offset, Operand::Reg(number), mask));
+        let offset = self.alu(Alu::And, number, mask);
         self.op(Op::Alu(
             Alu::Lsh,
             offset,
@@ -378,13 +377,7 @@ impl Lower<'_, '_> {
         let place = self.load(Mem::At(base, 0), 4);
         self.branch(Cond::Ne, Operand::Reg(place), Operand::Imm(0), found, exit);
         self.go_on_at(found);
-        let number = self.reg();
-        self.op(Op::Alu(
-            Alu::Sub,
-            number,
-            Operand::Reg(place),
-            Operand::Imm(1),
-        ));
+        let number = self.alu(Alu::Sub, place, Operand::Imm(1));
         self.entry.place = Some(number);
     }
 

@@ -34,9 +34,8 @@ impl Lower<'_, '_> {
         };
         let time = self.boot_time();
         let interval = self.interval(time, interval_ns);
-        let slot = self.reg();
         let buckets = Operand::Imm(buckets.into());
-        self.op(Op::Alu(Alu::Mod, slot, Operand::Reg(interval), buckets));
+        let slot = self.alu(Alu::Mod, interval, buckets);
         let done = self.block();
         let key = self.key(map, key, Some(Operand::Reg(slot)));
         let entry = self.entry(map, key, done);
@@ -64,9 +63,8 @@ impl Lower<'_, '_> {
 
     /// The number of the interval that a time since boot falls into, counted from the Unix epoch.
     fn interval(&mut self, time: Reg, interval_ns: u64) -> Reg {
-        let epoch = self.reg();
         let offset = Operand::Imm(self.given.params.epoch_offset_ns as i64);
-        self.op(Op::Alu(Alu::Add, epoch, Operand::Reg(time), offset));
+        let epoch = self.alu(Alu::Add, time, offset);
         let length = Operand::Imm(interval_ns as i64);
         self.op(Op::Alu(Alu::Div, epoch, Operand::Reg(epoch), length));
         epoch

@@ -7,6 +7,7 @@ use crate::{
     facts::Struct,
     program::{Action, Loss, Map, MapKind, MapRole},
     types::{Aggregate, Sizes, Type},
+    unwind,
 };
 
 /// Bytes that the map of stacks may take, and its entries, which are made beforehand: where memory is taken on
@@ -154,6 +155,30 @@ pub(crate) fn maps(
             0,
         ),
         own("stacks", MapRole::Stacks, MapKind::Hash, 8, 0, STACKS_MIN),
+        own(
+            "unwind_process",
+            MapRole::UnwindProcesses,
+            MapKind::Hash,
+            8,
+            unwind::PROCESS_BYTES,
+            unwind::PROCESSES_MAX,
+        ),
+        own(
+            "unwind_regions",
+            MapRole::UnwindRegions,
+            MapKind::Array,
+            4,
+            unwind::REGION_BYTES,
+            unwind::SLOTS * unwind::REGIONS_MAX,
+        ),
+        own(
+            "unwind_rows",
+            MapRole::UnwindRows,
+            MapKind::ArrayOfMaps,
+            4,
+            4,
+            unwind::SHARDS_MAX,
+        ),
     ]);
     maps
 }

@@ -3,9 +3,11 @@
 use super::{Lower, Mem, piece::Piece};
 use crate::{
     ast::Expr,
+    builtins::UNWOUND,
     ir::{Alu, Arg, Cond, Helper, Op, Operand, Reg},
     program::{Loss, MapRole, ProgramKind},
     types::Type,
+    uses::name_of,
 };
 
 /// `BPF_F_USER_STACK`
@@ -23,7 +25,7 @@ const NOEXIST: i64 = 1;
 
 impl Lower<'_, '_> {
     /// A stack as it is stored: its hash, and the process.
-    pub(super) fn stack_piece(&mut self, kind: &Type) -> Piece {
+    pub(super) fn stack_piece(&mut self, name: &str, kind: &Type) -> Piece {
         let Type::Stack { user, limit, .. } = *kind else {
             return Piece::Words(Vec::new());
         };
@@ -35,16 +37,21 @@ impl Lower<'_, '_> {
         if limit == 0 {
             return Piece::Words(vec![Operand::Imm(0), process]);
         }
-        let hash = self.stack_hash(user, limit);
+        let hash = self.stack_hash(name, user, limit);
         Piece::Words(vec![Operand::Reg(hash), process])
     }
 
     /// Takes the frames, puts them into the map, and gives their hash; zero where there are none.
-    fn stack_hash(&mut self, user: bool, limit: u32) -> Reg {
-        let room = (self.shared.stack_frames.max(limit) + 1) * 8;
-        let frames = self.scratch_room(room);
+    fn stack_hash(&mut self, name: &str, user: bool, limit: u32) -> Reg {
         let hash = self.copy(Operand::Imm(0));
-        let count = self.take_frames(frames, user, limit);
+        let (frames, count) = match name {
+            UNWOUND => self.unwound_frames(limit),
+            _ => {
+                let room = (self.shared.stack_frames.max(limit) + 1) * 8;
+                let frames = self.scratch_room(room);
+                (frames, self.take_frames(frames, user, limit))
+            }
+        };
         let (some, done) = (self.block(), self.block());
         self.branch(Cond::SGt, Operand::Reg(count), Operand::Imm(0), some, done);
         self.go_on_at(some);
@@ -72,14 +79,7 @@ impl Lower<'_, '_> {
             Arg::Imm(flags),
         ];
         let bytes = self.call(Helper::GetStack, args);
-        let count = self.reg();
-        self.op(Op::Alu(
-            Alu::Arsh,
-            count,
-            Operand::Reg(bytes),
-            Operand::Imm(3),
-        ));
-        count
+        self.alu(Alu::Arsh, bytes, Operand::Imm(3))
     }
 
     fn hash_frames(&mut self, hash: Reg, frames: Mem, count: Reg, limit: u32) {
@@ -96,13 +96,7 @@ impl Lower<'_, '_> {
                 end,
             );
             lower.go_on_at(go_on);
-            let offset = lower.reg();
-            lower.op(Op::Alu(
-                Alu::Lsh,
-                offset,
-                Operand::Reg(round),
-                Operand::Imm(3),
-            ));
+            let offset = lower.alu(Alu::Lsh, round, Operand::Imm(3));
             let frame = lower.load_at(base, offset, 8);
             let mixed = Operand::Reg(hash);
             lower.op(Op::Alu(Alu::Xor, hash, mixed, Operand::Reg(frame)));
@@ -162,8 +156,13 @@ impl Lower<'_, '_> {
             let place = self.memory(stack);
             return self.kept_length(place);
         }
-        let room = self.scratch_room((limit + 1) * 8);
-        let count = self.take_frames(room, user, limit.max(1));
+        let count = match name_of(stack) {
+            UNWOUND => self.unwound_frames(limit.max(1)).1,
+            _ => {
+                let room = self.scratch_room((limit + 1) * 8);
+                self.take_frames(room, user, limit.max(1))
+            }
+        };
         let to = self.copy(Operand::Reg(count));
         let (none, done) = (self.block(), self.block());
         self.branch(Cond::SLt, Operand::Reg(to), Operand::Imm(0), none, done);

@@ -8,10 +8,7 @@ use crate::{
     types::Type,
 };
 
-use super::{memory::chunks, piece::Piece};
-
-/// Strings up to that many bytes are compared without a loop.
-const UNROLLED_MAX: u32 = 64;
+use super::piece::Piece;
 
 /// Bytes of a string that is searched in jumps, where it could be searched by a callback.
 const SEARCH_MAX: u32 = 256;
@@ -29,28 +26,30 @@ impl Lower<'_, '_> {
     /// Makes sure that memory can be read by loads, and that nothing stands behind a string's end. Characters in
     /// an array or behind a pointer are a string.
     pub(super) fn readable(&mut self, expr: &Expr) -> (Mem, u32) {
-        let (kind, place) = match self.kind(expr) {
+        let own = self.kind(expr);
+        let (kind, from) = match own {
             Type::Ptr(..) => {
                 let most = self.given.config.max_strlen as u32;
                 (Type::Str(most), self.pointed_memory(expr))
             }
             Type::Array(_, count) => (Type::Str(count), self.memory(expr)),
-            kind => (kind, self.memory(expr)),
+            _ => (own.clone(), self.memory(expr)),
         };
         let size = self.stored_size(&kind);
-        if !matches!(place, Mem::Far(..)) {
-            return (place, size);
+        if !matches!(from, Mem::Far(..)) {
+            return (from, size);
         }
         let to = self.temporary(size);
-        let piece = match kind {
-            Type::Str(own) => Piece::Text {
-                from: place,
-                size: own,
+        let piece = match (own, kind) {
+            (Type::Ptr(..), Type::Str(size)) => Piece::Text {
+                from,
+                size,
                 limit: None,
             },
+            (_, Type::Str(size)) => Piece::Characters { from, size },
             _ => Piece::Copied {
                 before: None,
-                from: place,
+                from,
                 size,
             },
         };
@@ -58,217 +57,21 @@ impl Lower<'_, '_> {
         (to, size)
     }
 
-    /// 1 where two values in memory are the same.
-    pub(super) fn equal_memory(&mut self, left: &Expr, right: &Expr) -> Operand {
-        let (left_kind, right_kind) = (self.kind(left), self.kind(right));
-        self.temporarily(|lower| {
-            if let (Type::Str(_), Type::Str(_)) = (&left_kind, &right_kind) {
-                let difference = lower.compare_strings(left, right, u32::MAX);
-                return Operand::Reg(lower.comparison(Cond::Eq, difference, Operand::Imm(0)));
-            }
-            let kind = if lower.stored_size(&left_kind) >= lower.stored_size(&right_kind) {
-                left_kind
-            } else {
-                right_kind
-            };
-            let first = lower.in_temporary(left, &kind);
-            let second = lower.in_temporary(right, &kind);
-            let size = lower.stored_size(&kind);
-            let difference = lower.compare_bytes(first, second, size);
-            Operand::Reg(lower.comparison(Cond::Eq, Operand::Reg(difference), Operand::Imm(0)))
-        })
-    }
-
-    fn in_temporary(&mut self, expr: &Expr, kind: &Type) -> Mem {
-        let size = self.stored_size(kind);
-        let piece = self.piece(expr, kind);
-        let to = self.temporary(size);
-        self.fill(piece, to, size, true);
-        to
-    }
-
-    /// Zero where so many bytes are the same.
-    fn compare_bytes(&mut self, first: Mem, second: Mem, size: u32) -> Reg {
-        let result = self.copy(Operand::Imm(1));
-        let (same, done) = (self.block(), self.block());
-        self.differ(first, second, size, done);
-        self.jump(same);
-        self.go_on_at(same);
-        self.op(Op::Const(result, 0));
-        self.jump(done);
-        self.go_on_at(done);
-        result
-    }
-
-    /// Goes to `differs` at the first word that is not the same.
-    fn differ(&mut self, first: Mem, second: Mem, size: u32, differs: BlockId) {
-        if size > UNROLLED_MAX && size.is_multiple_of(8) {
-            return self.differ_in_loop(first, second, size, differs);
-        }
-        for (at, width) in chunks(size) {
-            let left = self.load(first.plus(at as i32), width);
-            let right = self.load(second.plus(at as i32), width);
-            let next = self.block();
-            self.branch(
-                Cond::Eq,
-                Operand::Reg(left),
-                Operand::Reg(right),
-                next,
-                differs,
-            );
-            self.go_on_at(next);
-        }
-    }
-
-    fn differ_in_loop(&mut self, first: Mem, second: Mem, size: u32, differs: BlockId) {
-        let (first, second) = (self.address(first), self.address(second));
-        let end = self.block();
-        self.counted(size / 8, end, |lower, round, next| {
-            let offset = lower.reg();
-            lower.op(Op::Alu(
-                Alu::Lsh,
-                offset,
-                Operand::Reg(round),
-                Operand::Imm(3),
-            ));
-            let left = lower.load_at(first, offset, 8);
-            let right = lower.load_at(second, offset, 8);
-            lower.branch(
-                Cond::Eq,
-                Operand::Reg(left),
-                Operand::Reg(right),
-                next,
-                differs,
-            );
-        });
-    }
-
-    /// Zero where two strings are the same, as far as `most` bytes.
-    pub(super) fn compare_strings(&mut self, left: &Expr, right: &Expr, most: u32) -> Operand {
-        let texts = [self.literal_text(left), self.literal_text(right)];
-        match texts {
-            [Some(a), Some(b)] => {
-                let cut = |text: &[u8]| text[..text.len().min(most as usize)].to_vec();
-                Operand::Imm(i64::from(cut(&a) != cut(&b)))
-            }
-            [Some(text), None] => self.compare_with_text(right, &text, most),
-            [None, Some(text)] => self.compare_with_text(left, &text, most),
-            [None, None] => self.compare_two(left, right, most),
-        }
-    }
-
     /// The bytes of a string that is known.
     pub(super) fn literal_text(&self, expr: &Expr) -> Option<Vec<u8>> {
         match &expr.kind {
             ExprKind::Str(text) => Some(text.clone()),
-            ExprKind::Positional(index) => {
-                let given = self.given.params.positional.get(*index as usize - 1);
-                Some(given.cloned().unwrap_or_default().into_bytes())
-            }
+            ExprKind::Positional(number) => self.parameter_bytes((*number, 0)),
             ExprKind::Call(call) if call.name == "str" && call.args.len() == 1 => {
-                match call.args[0].kind {
-                    ExprKind::Positional(_) => self.literal_text(&call.args[0]),
-                    _ => None,
-                }
+                self.parameter_bytes(call.args[0].parameter()?)
             }
             _ => None,
         }
     }
 
-    fn compare_with_text(&mut self, expr: &Expr, text: &[u8], most: u32) -> Operand {
-        let (place, size) = self.readable(expr);
-        let mut bytes = text
-            .split(|&byte| byte == 0)
-            .next()
-            .unwrap_or_default()
-            .to_vec();
-        bytes.push(0);
-        bytes.truncate(most as usize);
-        let length = bytes.len() as u32;
-        if length > size {
-            // What is longer than there is room for is never the same.
-            return Operand::Imm(1);
-        }
-        if length == 0 {
-            return Operand::Imm(0);
-        }
-        let result = self.copy(Operand::Imm(1));
-        let done = self.block();
-        self.differ_from(place, &bytes, done);
-        self.op(Op::Const(result, 0));
-        self.jump(done);
-        self.go_on_at(done);
-        Operand::Reg(result)
-    }
-
-    /// Goes to `differs` at the first bytes that are not these.
-    fn differ_from(&mut self, place: Mem, bytes: &[u8], differs: BlockId) {
-        for (at, width) in chunks(bytes.len() as u32) {
-            let mut word = [0; 8];
-            let part = &bytes[at as usize..(at + width) as usize];
-            word[..part.len()].copy_from_slice(part);
-            let found = self.load(place.plus(at as i32), width);
-            let next = self.block();
-            let wanted = Operand::Imm(i64::from_ne_bytes(word));
-            self.branch(Cond::Eq, Operand::Reg(found), wanted, next, differs);
-            self.go_on_at(next);
-        }
-    }
-
-    fn compare_two(&mut self, left: &Expr, right: &Expr, most: u32) -> Operand {
-        let (first, first_size) = self.readable(left);
-        let (second, second_size) = self.readable(right);
-        if most == u32::MAX {
-            let size = first_size.max(second_size).next_multiple_of(8);
-            let first = self.widened(first, first_size, size);
-            let second = self.widened(second, second_size, size);
-            return Operand::Reg(self.compare_bytes(first, second, size));
-        }
-        let size = first_size.min(second_size).min(most);
-        self.compare_up_to(first, second, size)
-    }
-
-    /// The same string with so many bytes of room.
-    fn widened(&mut self, place: Mem, own: u32, size: u32) -> Mem {
-        if own == size {
-            return place;
-        }
-        let to = self.temporary(size);
-        let piece = Piece::Copied {
-            before: None,
-            from: place,
-            size: own,
-        };
-        self.fill(piece, to, size, true);
-        to
-    }
-
-    /// Byte by byte, up to the end of both.
-    fn compare_up_to(&mut self, first: Mem, second: Mem, size: u32) -> Operand {
-        let result = self.copy(Operand::Imm(0));
-        let (first, second) = (self.address(first), self.address(second));
-        let (differs, end) = (self.block(), self.block());
-        self.counted(size, end, |lower, round, next| {
-            let left = lower.load_at(first, round, 1);
-            let right = lower.load_at(second, round, 1);
-            let same = lower.block();
-            lower.branch(
-                Cond::Eq,
-                Operand::Reg(left),
-                Operand::Reg(right),
-                same,
-                differs,
-            );
-            lower.go_on_at(same);
-            lower.branch(Cond::Eq, Operand::Reg(left), Operand::Imm(0), end, next);
-        });
-        let done = self.block();
-        self.jump(done);
-        self.go_on_at(differs);
-        self.op(Op::Const(result, 1));
-        self.jump(done);
-        self.go_on_at(done);
-        Operand::Reg(result)
+    pub(super) fn parameter_bytes(&self, (number, skip): (u32, u64)) -> Option<Vec<u8>> {
+        let text = self.given.params.text(number, skip)?;
+        Some(text.as_bytes().to_vec())
     }
 
     /// `strlen`
@@ -281,23 +84,7 @@ impl Lower<'_, '_> {
             return Operand::Imm(length as i64);
         }
         let (place, size) = self.readable(expr);
-        let base = self.address(place);
-        let length = self.copy(Operand::Imm(0));
-        let end = self.block();
-        self.counted(size, end, |lower, round, next| {
-            let byte = lower.load_at(base, round, 1);
-            let more = lower.block();
-            lower.branch(Cond::Ne, Operand::Reg(byte), Operand::Imm(0), more, end);
-            lower.go_on_at(more);
-            lower.op(Op::Alu(
-                Alu::Add,
-                length,
-                Operand::Reg(round),
-                Operand::Imm(1),
-            ));
-            lower.jump(next);
-        });
-        Operand::Reg(length)
+        Operand::Reg(self.string_length_at(place, size))
     }
 
     /// `strstr`: where the second string begins in the first; -1 where it does not.
@@ -396,13 +183,7 @@ impl Lower<'_, '_> {
             // The end of what is sought: all before it was there.
             lower.branch(Cond::Eq, Operand::Reg(wanted), Operand::Imm(0), found, more);
             lower.go_on_at(more);
-            let at = lower.reg();
-            lower.op(Op::Alu(
-                Alu::Add,
-                at,
-                Operand::Reg(start),
-                Operand::Reg(round),
-            ));
+            let at = lower.alu(Alu::Add, start, Operand::Reg(round));
             let inside = lower.block();
             let size = Operand::Imm(size.into());
             lower.branch(Cond::Lt, Operand::Reg(at), size, inside, not_found);
@@ -493,17 +274,5 @@ impl Lower<'_, '_> {
             from: to,
             size,
         }
-    }
-
-    /// `memcmp`: zero where so many bytes are the same.
-    pub(super) fn compare_memory(&mut self, left: &Expr, right: &Expr, size: u32) -> Operand {
-        let read = |lower: &mut Self, expr: &Expr| {
-            let from = lower.pointed_memory(expr);
-            let to = lower.temporary(size);
-            lower.copy_memory(to, from, size);
-            to
-        };
-        let (first, second) = (read(self, left), read(self, right));
-        Operand::Reg(self.compare_bytes(first, second, size))
     }
 }

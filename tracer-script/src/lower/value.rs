@@ -10,9 +10,7 @@ use crate::{
 
 impl Lower<'_, '_> {
     pub(super) fn upper(&mut self, both: Reg) -> Reg {
-        let to = self.reg();
-        self.op(Op::Alu(Alu::Rsh, to, Operand::Reg(both), Operand::Imm(32)));
-        to
+        self.alu(Alu::Rsh, both, Operand::Imm(32))
     }
 
     pub(super) fn lower_half(&mut self, from: Reg) -> Reg {
@@ -110,9 +108,8 @@ impl Lower<'_, '_> {
     /// Since the tracer started.
     fn elapsed(&mut self) -> Operand {
         let time = self.boot_time();
-        let to = self.reg();
         let start = Operand::Imm(self.given.params.start_ns as i64);
-        self.op(Op::Alu(Alu::Sub, to, Operand::Reg(time), start));
+        let to = self.alu(Alu::Sub, time, start);
         Operand::Reg(to)
     }
 
@@ -138,8 +135,7 @@ impl Lower<'_, '_> {
         let context = self.context();
         let offset = self.register_offset("cs").unwrap_or(0);
         let cs = self.load(Mem::At(context, offset as i32), 8);
-        let level = self.reg();
-        self.op(Op::Alu(Alu::And, level, Operand::Reg(cs), Operand::Imm(3)));
+        let level = self.alu(Alu::And, cs, Operand::Imm(3));
         let is_user = self.comparison(crate::ir::Cond::Eq, Operand::Reg(level), Operand::Imm(3));
         Operand::Reg(is_user)
     }

@@ -5,6 +5,7 @@ mod expr;
 mod place;
 mod stmt;
 mod top;
+mod type_name;
 
 use std::{collections::HashSet, ops::Range};
 

@@ -56,7 +56,8 @@ impl Parser<'_> {
             }
             match self.statement() {
                 Ok(statement) => {
-                    if self.take_sign(";") || needs_no_semicolon(&statement.kind) {
+                    let block_value = is_block_value(&statement.kind) && !self.is_sign("}");
+                    if self.take_sign(";") || needs_no_semicolon(&statement.kind) || block_value {
                         statements.push(statement);
                     } else if self.is_sign("}") {
                         match statement.kind {
@@ -126,7 +127,9 @@ impl Parser<'_> {
                 "let" => return self.let_statement(),
                 // What it defines holds for the whole script.
                 "import" if self.peek().kind == Kind::Str => {
+                    let start = self.token.span;
                     self.import()?;
+                    self.script.import_statements.push(start);
                     return Ok(StmtKind::Block(Vec::new()));
                 }
                 "break" => {
@@ -260,6 +263,11 @@ impl Parser<'_> {
         let id = self.next_id();
         Ok(StmtKind::Let(name, kind, value, id))
     }
+}
+
+/// `{ 1 }` as a statement: it is the value of the block around it only where nothing follows.
+fn is_block_value(kind: &StmtKind) -> bool {
+    matches!(kind, StmtKind::Expr(expr) if matches!(expr.kind, ExprKind::Block(..)))
 }
 
 /// True for statements that end with a block.

@@ -44,7 +44,7 @@ fn a_map_is_gone_through_by_a_callback() {
                26: if r6 == 0 goto +2
                27: *(u64 *)(r6 +0) = 2
                28: goto +10
-               29: *(u32 *)(r10 -40) = 3
+               29: *(u32 *)(r10 -40) = 7
                30: r1 = map 3
                32: r2 = r10
                33: r2 += -40

@@ -335,7 +335,7 @@ fn config() {
     check(
         "config = { max_strlenn = 5 } BEGIN { print(1); }",
         expect![[r#"
-        script.bt:1:12-27: ERROR: Unrecognized config variable: max_strlenn
+        script.bt:1:12-27: ERROR: max_strlenn: not a known configuration option
         config = { max_strlenn = 5 } BEGIN { print(1); }
                    ~~~~~~~~~~~~~~~
         HINT: did you mean max_strlen?
@@ -344,7 +344,7 @@ fn config() {
     check(
         "config = { max_strlen = 0 } BEGIN { print(1); }",
         expect![[r#"
-        script.bt:1:12-26: ERROR: Invalid value for max_strlen: '0'; it is a number from 1 to 65536
+        script.bt:1:12-26: ERROR: max_strlen: 0 is out of range: it is from 1 to 65536
         config = { max_strlen = 0 } BEGIN { print(1); }
                    ~~~~~~~~~~~~~~
     "#]],
@@ -352,7 +352,7 @@ fn config() {
     check(
         "config = { stack_mode = foo } BEGIN { print(1); }",
         expect![[r#"
-        script.bt:1:12-28: ERROR: Invalid value for stack_mode: 'foo'; it is one of: bpftrace, perf, raw, build_id
+        script.bt:1:12-28: ERROR: stack_mode: Invalid value for stack_mode: valid values are bpftrace, perf, raw, and build_id.
         config = { stack_mode = foo } BEGIN { print(1); }
                    ~~~~~~~~~~~~~~~~
     "#]],
@@ -384,5 +384,24 @@ fn macros() {
         macro a(x) { x } BEGIN { $y = a(1, 2); }
                                       ~~~~~~~
     "#]],
+    );
+}
+
+/// The verifier follows all frames one after the other there.
+#[test]
+fn many_frames_on_an_old_kernel() {
+    check_for(
+        "BEGIN { print(dw_ustack(60)); print(dw_ustack(64)); print(dw_ustack(5)); }",
+        (5, 16),
+        expect![[r#"
+            script.bt:1:37-50: ERROR: dw_ustack can take 127 frames in all in a probe before Linux 5.17, and this takes 128
+            BEGIN { print(dw_ustack(60)); print(dw_ustack(64)); print(dw_ustack(5)); }
+                                                ~~~~~~~~~~~~~
+            HINT: give each a limit: dw_ustack(20)
+            script.bt:1:59-71: ERROR: dw_ustack can take 127 frames in all in a probe before Linux 5.17, and this takes 192
+            BEGIN { print(dw_ustack(60)); print(dw_ustack(64)); print(dw_ustack(5)); }
+                                                                      ~~~~~~~~~~~~
+            HINT: give each a limit: dw_ustack(20)
+        "#]],
     );
 }

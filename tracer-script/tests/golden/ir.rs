@@ -36,7 +36,7 @@ fn a_count_without_a_key_adds_in_an_array() {
             b5:
                 jump b1
             b6:
-                store 4 [slot2+0], 3
+                store 4 [slot2+0], 7
                 %3 = MapLookupElem(map2, &slot2+0)
                 if Ne %3, 0 then b9 else b10
             b7:
@@ -87,7 +87,7 @@ fn a_count_with_a_key_looks_it_up() {
                 %3 = %6
                 if Ne %3, 0 then b8 else b7
             b7:
-                store 4 [slot2+0], 3
+                store 4 [slot2+0], 7
                 %7 = MapLookupElem(map2, &slot2+0)
                 if Ne %7, 0 then b9 else b10
             b8:
@@ -132,7 +132,7 @@ fn start_times_are_put_and_deleted() {
             b5:
                 jump b1
             b6:
-                store 4 [slot3+0], 3
+                store 4 [slot3+0], 7
                 %6 = MapLookupElem(map2, &slot3+0)
                 if Ne %6, 0 then b8 else b9
             b7:

@@ -21,6 +21,7 @@ fn shown_and_said(source: &str, release: (u32, u32), wanted: Stage) -> (String, 
     let facts = Fixed::of_release(release.0, release.1);
     let params = Params {
         positional: vec!["7".to_owned()],
+        dwarf_pid: Some(7),
         ..Params::default()
     };
     let input = Input {

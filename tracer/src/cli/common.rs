@@ -73,8 +73,9 @@ pub struct Output {
     pub export: Option<SocketAddr>,
 
     /// Room for events on their way from the kernel, in bytes (K, M, G); rounded up to a power of two
-    #[arg(long, value_name = "BYTES", default_value = "8M", value_parser = parse::ring_bytes)]
-    pub ring_bytes: u32,
+    /// [default: 8M, and 1M where metrics are served]
+    #[arg(long, value_name = "BYTES", value_parser = parse::ring_bytes)]
+    pub ring_bytes: Option<u32>,
 
     /// Room for keys (processes, disks, functions...) in each table of the kernel
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -83,6 +84,16 @@ pub struct Output {
     /// Tell what is done; twice, in detail, the kernel side's own log included
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// Bytes of the ring buffer of a tool that prints.
+const RING_BYTES: u32 = 8 << 20;
+
+impl Output {
+    /// Bytes of the ring buffer.
+    pub fn ring_bytes(&self) -> u32 {
+        self.ring_bytes.unwrap_or(RING_BYTES)
+    }
 }
 
 /// What all tools take.

@@ -44,7 +44,7 @@ enum Command {
     Tool(tools::Command),
 
     /// Run a script in the language of bpftrace
-    Run(run::Options),
+    Run(Box<run::Options>),
 
     /// Export tools and scripts as metrics for Prometheus
     Export(export::Options),
@@ -89,7 +89,7 @@ impl Cli {
                     }
                 }
             }
-            Command::Run(options) => return run::run(options),
+            Command::Run(options) => return run::run(*options),
             Command::Export(options) => return export::run(options),
             Command::List(options) => list::run(&options)?,
             Command::Doctor(options) => doctor::run(&options)?,

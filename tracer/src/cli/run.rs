@@ -1,12 +1,15 @@
 //! `tracer run`: scripts in the language of bpftrace.
 
-use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{env, ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory as _, ValueEnum, error::ErrorKind};
-use tracer_script::{check::Mode, compile::Stage};
+use tracer_script::{check::Mode, compile::Stage, probe_filter::ProbeFilter};
 
 use super::{Cli, common::Format, parse, script};
-use crate::script::{files::FoundFiles, run};
+use crate::{
+    kernel::dwarf::folders,
+    script::{files::FoundFiles, run},
+};
 
 /// When output is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -31,15 +34,19 @@ enum Shown {
     Ir,
     /// The instructions of each program
     Code,
+    /// What the kernel's verifier says of each program
+    Verifier,
 }
 
-impl From<Shown> for Stage {
-    fn from(shown: Shown) -> Self {
-        match shown {
-            Shown::Tree => Self::Tree,
-            Shown::Types => Self::Types,
-            Shown::Ir => Self::Ir,
-            Shown::Code => Self::Code,
+impl Shown {
+    /// [`None`] for what is not the compiler's.
+    fn stage(self) -> Option<Stage> {
+        match self {
+            Self::Tree => Some(Stage::Tree),
+            Self::Types => Some(Stage::Types),
+            Self::Ir => Some(Stage::Ir),
+            Self::Code => Some(Stage::Code),
+            Self::Verifier => None,
         }
     }
 }
@@ -58,6 +65,10 @@ pub struct Options {
     /// Only this process; ends with it
     #[arg(short, long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
     pid: Option<u32>,
+
+    /// The process whose stacks dw_ustack follows, where that is not the one of --pid or --command
+    #[arg(long, value_name = "PID")]
+    dwarf_pid: Option<u32>,
 
     /// Run this command once tracing is on, and end with it
     #[arg(short, long, value_name = "COMMAND", conflicts_with = "pid")]
@@ -95,6 +106,18 @@ pub struct Options {
     #[arg(long = "unsafe")]
     allow_unsafe: bool,
 
+    /// Run only those probes whose names this regular expression finds, and BEGIN and END
+    #[arg(long, value_name = "REGEX")]
+    probe_filter: Option<ProbeFilter>,
+
+    /// Where the functions of the kernel are listed that can be traced, in place of tracefs' list
+    #[arg(long, value_name = "FILE")]
+    traceable_functions: Option<PathBuf>,
+
+    /// Look for debug information of programs in these folders, too
+    #[arg(long, value_name = "FOLDER[:FOLDER]")]
+    debuginfo: Option<OsString>,
+
     /// Tell of kernel helpers that fail
     #[arg(short = 'k', long)]
     warnings: bool,
@@ -123,7 +146,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     emit_elf: Option<PathBuf>,
 
-    /// Print what the compiler made, and end
+    /// Print what the compiler made, or what the verifier says, and end
     #[arg(long, value_name = "STAGE", value_enum)]
     dump: Option<Shown>,
 
@@ -153,13 +176,18 @@ pub struct Options {
 
 /// Runs the script, and gives back the status to exit with: that of `exit()`, 1 where it cannot be run.
 pub fn run(options: Options) -> anyhow::Result<u8> {
+    if let Some(named) = &options.debuginfo {
+        folders::add(named)?;
+    }
     if options.list {
         let pattern = options.words.first().map(String::as_str);
-        return script::list(pattern, options.verbose > 0, options.pid).map(|()| 0);
+        let traceable = options.traceable_functions.as_deref();
+        return script::list(pattern, options.verbose > 0, options.pid, traceable).map(|()| 0);
     }
     if options.execute.is_none() && options.words.is_empty() {
         wrong_usage("there is no script: give a FILE, - for standard input, or -e PROGRAM");
     }
+    refuse_late_options(&options);
     let (format, fmt, export) = (options.format, options.fmt, options.export);
     let mut options = engine_options(options)?;
     if let Some(listen) = export {
@@ -178,6 +206,32 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
     }
 }
 
+/// Behind the script, words are its parameters: an option of ours among them is a mistake.
+fn refuse_late_options(options: &Options) {
+    if is_behind_dashes(&options.words) {
+        return;
+    }
+    let file = usize::from(options.execute.is_none());
+    let words = options.words.iter().skip(file);
+    let words = words.take_while(|word| *word != "--");
+    let named: Vec<&String> = words.filter(|word| word.starts_with("--")).collect();
+    // Putting the command line together takes time that most starts need not give.
+    if named.is_empty() {
+        return;
+    }
+    let cli = Cli::command();
+    let known = cli.find_subcommand("run").expect("it is this one");
+    let is_ours = |word: &&String| {
+        let name = word.strip_prefix("--").map(|name| name.split('=').next());
+        name.is_some_and(|name| known.get_arguments().any(|known| known.get_long() == name))
+    };
+    if let Some(word) = named.into_iter().find(is_ours) {
+        wrong_usage(&format!(
+            "{word} stands behind the script: options stand before it, parameters of that name behind --"
+        ));
+    }
+}
+
 /// Ends the process with what is wrong, and how it is used.
 fn wrong_usage(reason: &str) -> ! {
     let mut cli = Cli::command();
@@ -192,6 +246,7 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
         execute,
         list: _,
         pid,
+        dwarf_pid,
         command,
         interval,
         duration,
@@ -201,6 +256,9 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
         quiet,
         trace_self,
         allow_unsafe,
+        probe_filter,
+        traceable_functions,
+        debuginfo: _,
         warnings,
         no_warnings,
         dry_run,
@@ -219,7 +277,9 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
     let source = script::source(execute, &mut words)?;
     let mut params = script::params(words, escaped);
     params.allow_unsafe = allow_unsafe;
+    params.probe_filter = probe_filter;
     params.pid = pid;
+    params.dwarf_pid = dwarf_pid;
     params.mode = match (test, bench) {
         (true, _) => Mode::Test,
         (_, true) => Mode::Bench,
@@ -250,9 +310,11 @@ fn engine_options(options: Options) -> anyhow::Result<run::Options> {
         helper_errors: warnings,
         verbose: verbose > 0,
         no_warnings,
+        traceable_functions,
         dry_run,
         emit_elf,
-        dump: dump.map(Stage::from),
+        dump: dump.and_then(Shown::stage).into_iter().collect(),
+        dump_verifier: dump == Some(Shown::Verifier),
         is_hosted: false,
         notify: script::notify(),
     })

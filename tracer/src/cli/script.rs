@@ -170,7 +170,10 @@ pub fn launch(options: &Options, format: Format) -> Result<u8, Failure> {
 
 /// What is learned of the kernel for compiling and loading is let go before the script runs.
 fn load(options: &Options, format: Format) -> Result<run::Ready, Failure> {
-    let kernel = Kernel::running().map_err(machine::failed)?;
+    let traceable = options.traceable_functions.as_deref();
+    let kernel = Kernel::running()
+        .and_then(|kernel| kernel.with_traceable_functions(traceable))
+        .map_err(machine::failed)?;
     let make_face: MakeFace<'_> = &|writer, scene| {
         let context = machine::context(scene, options.quiet);
         Ok(match format {
@@ -181,9 +184,16 @@ fn load(options: &Options, format: Format) -> Result<run::Ready, Failure> {
     machine::on(&kernel, |machine| run::start(options, machine, make_face))
 }
 
-/// Lists what can be traced, or types. Nothing found is an error; a closed output is not.
-pub fn list(pattern: Option<&str>, verbose: bool, pid: Option<u32>) -> anyhow::Result<()> {
-    let lines = list::list(pattern, verbose, pid)?;
+/// Lists what can be traced, or types: `traceable_functions` is a list of the kernel's. Nothing found is an error; a
+/// closed output is not.
+pub fn list(
+    pattern: Option<&str>,
+    verbose: bool,
+    pid: Option<u32>,
+    traceable_functions: Option<&Path>,
+) -> anyhow::Result<()> {
+    let kernel = Kernel::running()?.with_traceable_functions(traceable_functions)?;
+    let lines = list::list(&kernel, pattern, verbose, pid)?;
     if lines.is_empty() {
         bail!("nothing matches {:?}", pattern.unwrap_or("*"));
     }

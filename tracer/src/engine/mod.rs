@@ -78,9 +78,7 @@ impl Run {
             .transpose()?
             .flatten();
         let mut kernel = Kernel::running()?;
-        if !kernel.since(5, 11) {
-            crate::kernel::sys::raise_memlock()?;
-        }
+        kernel.make_room()?;
         let names = Names::new()?;
         let period = common
             .interval()

@@ -55,7 +55,7 @@ impl Working {
         tool.prepare(&session)?;
         let records = session
             .events()?
-            .map(|ring| Records::new(ring, common.output.ring_bytes))
+            .map(|ring| Records::new(ring, common.output.ring_bytes()))
             .transpose()?;
         let sessions = [Some(&session), follow.as_ref().map(Follow::session)];
         let kernel_logs = kernel_logs(common, sessions)?;

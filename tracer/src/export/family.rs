@@ -56,9 +56,9 @@ impl Scale {
     }
 }
 
-/// Families of the same kind, name, help and unit.
+/// What a family is, whatever its series.
 #[derive(Clone, Debug)]
-pub struct Family {
+pub struct Metric {
     /// With its unit, without `_total`, `_info` or `_bucket`.
     pub name: Arc<str>,
     /// Meaning in a sentence.
@@ -71,6 +71,13 @@ pub struct Family {
     pub scale: Scale,
     /// Upper bounds of the classic buckets; empty where it is no histogram.
     pub bounds: Bounds,
+}
+
+/// All series of a metric.
+#[derive(Clone, Debug)]
+pub struct Family {
+    /// What they are of.
+    pub metric: Metric,
     /// The labels' names.
     pub label_names: Arc<[Box<str>]>,
     /// One for each set of labels.
@@ -112,21 +119,21 @@ pub enum Sample {
 impl Family {
     /// The names of its samples, and its own.
     pub fn sample_names(&self) -> Vec<String> {
-        let suffixes: &[&str] = match self.kind {
+        let suffixes: &[&str] = match self.metric.kind {
             Kind::Counter => &["", "_total"],
             Kind::Info => &["", "_info"],
             Kind::Gauge => &[""],
             Kind::Summary => &["", "_sum", "_count"],
             Kind::Histogram => &["", "_sum", "_count", "_bucket"],
         };
-        let name = |suffix: &&str| format!("{}{suffix}", self.name);
+        let name = |suffix: &&str| format!("{}{suffix}", self.metric.name);
         suffixes.iter().map(name).collect()
     }
 
     /// How many lines of text, or samples, it is: what Prometheus keeps as series.
     pub fn samples(&self) -> usize {
-        let each = match self.kind {
-            Kind::Histogram => self.bounds.len() + 3,
+        let each = match self.metric.kind {
+            Kind::Histogram => self.metric.bounds.len() + 3,
             Kind::Summary => 2,
             Kind::Counter | Kind::Gauge | Kind::Info => 1,
         };
@@ -144,12 +151,14 @@ pub fn single(
     series: Vec<Series>,
 ) -> Family {
     Family {
-        name: name.into(),
-        help: help.into(),
-        unit: unit.into(),
-        kind,
-        scale: Scale::ONE,
-        bounds: Bounds::default(),
+        metric: Metric {
+            name: name.into(),
+            help: help.into(),
+            unit: unit.into(),
+            kind,
+            scale: Scale::ONE,
+            bounds: Bounds::default(),
+        },
         label_names: label_names.iter().map(|&name| name.into()).collect(),
         series,
     }

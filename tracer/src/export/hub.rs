@@ -85,10 +85,13 @@ impl Hub {
             seen.extend(names);
             return true;
         };
-        if self.warned.insert(format!("{source} {}", family.name)) {
+        if self
+            .warned
+            .insert(format!("{source} {}", family.metric.name))
+        {
             log::error!(
                 "{} of {source} is not told, as there is another {taken}: give one of them another name or prefix",
-                family.name
+                family.metric.name
             );
         }
         false

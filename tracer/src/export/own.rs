@@ -198,6 +198,12 @@ fn of_sources(sources: &[Findings]) -> Vec<Family> {
             each(|source| i128::from(source.state == State::Up)),
         ),
         counter(
+            "retries",
+            "How often a source that failed was tried again.",
+            &["source"],
+            each(|source| source.retries.into()),
+        ),
+        counter(
             "events",
             "Events that came one by one.",
             &["source"],
@@ -234,7 +240,7 @@ fn of_programs(sources: &[Findings]) -> Vec<Family> {
         &program_labels,
         programs(|program| program.time_ns.into()),
     );
-    run_time.unit = "seconds".into();
+    run_time.metric.unit = "seconds".into();
     vec![
         gauge(
             "program_attached",
@@ -331,9 +337,7 @@ fn durations(name: &str, help: &str, count: u64, sum: i128) -> Family {
     ))
 }
 
-fn scaled(family: Family) -> Family {
-    Family {
-        scale: Scale::NANO,
-        ..family
-    }
+fn scaled(mut family: Family) -> Family {
+    family.metric.scale = Scale::NANO;
+    family
 }

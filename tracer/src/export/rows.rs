@@ -1,11 +1,14 @@
 //! From reports and events to rows of groups: any tool's, by their schemas.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Instant,
+};
 
 use super::{
     buckets::{Bounds, Slot, Slots},
-    family::{Family, Kind, Labels},
-    group::{Cell, Column, Group, Owner, Row},
+    family::{Family, Kind, Labels, Metric},
+    group::{Cell, Group, Owner, Row},
     name::{BaseUnit, family_name, label_name, label_value, sentence},
 };
 use crate::report::{
@@ -46,7 +49,7 @@ pub struct Rows {
 }
 
 /// By what they were made from, their labels, and whether they hold what goes up and down.
-type Groups = BTreeMap<(&'static str, Vec<&'static str>, bool), Group>;
+pub type Groups = BTreeMap<(&'static str, Vec<&'static str>, bool), Group>;
 
 impl Rows {
     /// Without series.
@@ -60,6 +63,24 @@ impl Rows {
     /// The groups of series.
     pub fn groups(&mut self) -> impl Iterator<Item = &mut Group> {
         self.groups.values_mut()
+    }
+
+    /// Gives up all series.
+    pub fn give_up(&mut self) -> Groups {
+        std::mem::take(&mut self.groups)
+    }
+
+    /// Takes over the sums of the same source before: what only grows. What goes up and down is as it is.
+    pub fn inherit(&mut self, before: Groups, now: Instant) {
+        for (key, group) in before {
+            match self.groups.entry(key) {
+                Entry::Occupied(mut own) if !own.key().2 => own.get_mut().inherit(group, now),
+                Entry::Vacant(place) if !place.key().2 => {
+                    place.insert(group);
+                }
+                Entry::Occupied(_) | Entry::Vacant(_) => {}
+            }
+        }
     }
 
     /// All families.
@@ -254,19 +275,19 @@ fn owner<'a>(mut columns: impl Iterator<Item = (&'a str, &'a Value)>) -> Option<
     })
 }
 
-fn new_group(names: &[&str], columns: Vec<Column>, options: &Options) -> Group {
+fn new_group(names: &[&str], columns: Vec<Metric>, options: &Options) -> Group {
     let mortal = names.iter().any(|name| MORTAL.contains(name));
     let names = names.iter().map(|name| label_name(name).into()).collect();
     Group::new(names, columns, options.series_max, mortal)
 }
 
-fn number_column(of: &report::Column, options: &Options) -> Column {
+fn number_column(of: &report::Column, options: &Options) -> Metric {
     column(of.name, sentence(of.help), of.unit, of.role, options)
 }
 
-fn column(name: &str, help: String, unit: Unit, role: Role, options: &Options) -> Column {
+fn column(name: &str, help: String, unit: Unit, role: Role, options: &Options) -> Metric {
     let base = BaseUnit::from(unit);
-    Column {
+    Metric {
         name: family_name(&[&options.prefix, name], base.name).into(),
         help: help.into(),
         unit: base.name.into(),
@@ -280,12 +301,12 @@ fn column(name: &str, help: String, unit: Unit, role: Role, options: &Options) -
     }
 }
 
-fn histogram_column(name: &str, help: String, unit: Unit, options: &Options) -> Column {
+fn histogram_column(name: &str, help: String, unit: Unit, options: &Options) -> Metric {
     let (low, high) = match unit {
         Unit::Nanoseconds => DURATION_POWERS,
         _ => NUMBER_POWERS,
     };
-    Column {
+    Metric {
         kind: Kind::Histogram,
         bounds: Bounds::exponential(options.buckets_per_octave, low, high),
         ..column(name, help, unit, Role::Counter, options)

@@ -1,6 +1,6 @@
 //! The exporter's life: sources are loaded and attached, then scrapes are answered until a signal ends it.
 
-use std::{net::SocketAddr, os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, os::fd::OwnedFd, path::PathBuf, rc::Rc, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use tokio::{
@@ -21,7 +21,8 @@ use super::{
     notify::Notify,
     own::{Own, Served},
     privileges::{Left, User},
-    source::{self, Handle, script::Ended},
+    retry::Retry,
+    source::{self, Handle, Health, script::Ended},
 };
 use crate::{
     engine::{every, stop::Signals, tick},
@@ -73,6 +74,7 @@ pub fn run(
 ) -> anyhow::Result<u8> {
     Privileges::read()?.require_for_tracing()?;
     sys::raise_open_files()?;
+    sys::keep_little_memory();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -101,6 +103,7 @@ struct Exporter {
     /// While this is open the kernel counts runs of programs.
     _stats: Option<OwnedFd>,
     hub: Hub,
+    retry: Retry,
     asked: mpsc::Receiver<Reply>,
     signals: Signals,
     hang_up: Signal,
@@ -127,8 +130,14 @@ impl Exporter {
         let stats = config.bpf_stats.then(sys::measure_programs).transpose();
         let stats = stats.context("cannot have the kernel count runs of programs (bpf_stats)")?;
         let (handles, mut ends) = start_all(&config.sources)?;
+        let can_load = path.is_some();
+        let is_down = |handle: &Handle| handle.health.get() == Health::Failed;
+        // Nothing will be tried again. A script's own end says the same.
+        if !can_load && !until.script && handles.iter().all(is_down) {
+            bail!("there is nothing to serve");
+        }
         let kernel = Kernel::running()?;
-        let privileges = Left::after_loading(&kernel, path.is_some(), config.user)?;
+        let privileges = Left::after_loading(&kernel, can_load, config.user)?;
         let served = Arc::new(Served::default());
         let hub = Hub::new(handles, Own::new(served.clone()));
         let (requests, asked) = mpsc::channel(1);
@@ -149,6 +158,8 @@ impl Exporter {
             notify,
             _stats: stats,
             hub,
+            // Without a file to read again, what loading takes has been given up.
+            retry: Retry::new(can_load),
             asked,
             signals,
             hang_up,
@@ -174,7 +185,8 @@ impl Exporter {
                 () = until(self.deadline) => break Ok(0),
                 result = ended(&mut self.script) => break status(result),
                 () = tick(&mut watchdog) => self.notify.alive(),
-                _ = self.hang_up.recv() => self.reload(),
+                _ = self.hang_up.recv() => self.reload().await,
+                () = self.retry.due() => self.try_again().await,
                 reply = self.asked.recv() => {
                     let Some(reply) = reply else { break Ok(0) };
                     // Who asked may have gone away meanwhile.
@@ -186,9 +198,9 @@ impl Exporter {
         status
     }
 
-    /// Reads the configuration again. What is the same in it runs on, unless it could not be started: that is tried
+    /// Reads the configuration again. What is the same in it runs on, unless it has failed: that is tried
     /// again. Where the configuration is wrong, all runs on.
-    fn reload(&mut self) {
+    async fn reload(&mut self) {
         let Some(path) = &self.path else {
             log::warn!("there is no configuration file to read again");
             return;
@@ -203,7 +215,10 @@ impl Exporter {
             self.change_to(config)
         });
         match loaded {
-            Ok(Ok(())) => log::info!("the configuration was read again"),
+            Ok(Ok(failed)) => {
+                log::info!("the configuration was read again");
+                self.succeed(failed).await;
+            }
             Ok(Err(error)) | Err(error) => {
                 log::error!("the configuration was not taken: {error:#}");
             }
@@ -211,7 +226,65 @@ impl Exporter {
         self.notify.ready(&self.status());
     }
 
-    fn change_to(&mut self, config: Config) -> anyhow::Result<()> {
+    /// Starts what has failed again. What it had found is told until it runs.
+    async fn try_again(&mut self) {
+        let is_failed = |handle: &&mut Handle| handle.health.get() == Health::Failed;
+        let failed = self.hub.handles().iter_mut().filter(is_failed);
+        let names: Vec<Rc<str>> = failed
+            .map(|handle| {
+                handle.retries += 1;
+                handle.name.clone()
+            })
+            .collect();
+        self.retry.tried(!names.is_empty());
+        if names.is_empty() {
+            return;
+        }
+        let sources = self.config.sources.iter();
+        let sources: Vec<Source> = sources
+            .filter(|source| names.iter().any(|name| **name == *source.name()))
+            .cloned()
+            .collect();
+        let started = self.privileges.loading(|| start_all(&sources));
+        match started.flatten() {
+            Ok((handles, _)) => {
+                for handle in handles {
+                    self.replace(handle).await;
+                }
+            }
+            Err(error) => log::error!("cannot try again what has failed: {error:#}"),
+        }
+    }
+
+    /// Puts a source that runs in the place of the one that has failed.
+    async fn replace(&mut self, mut handle: Handle) {
+        let mut old = self.hub.handles().iter_mut();
+        let old = old.find(|old| old.name == handle.name);
+        if let Some(old) = old
+            && handle.health.get() == Health::Runs
+        {
+            log::info!("{} is up again", handle.name);
+            handle.succeed(old).await;
+            *old = handle;
+        }
+    }
+
+    /// Hands on what sources have that failed and were started again, or puts them back where that failed, too.
+    async fn succeed(&mut self, failed: Vec<Handle>) {
+        for old in failed {
+            let mut own = self.hub.handles().iter_mut();
+            let Some(handle) = own.find(|handle| handle.name == old.name) else {
+                continue;
+            };
+            match handle.health.get() {
+                Health::Failed => *handle = old,
+                Health::Runs | Health::Ended => handle.succeed(&old).await,
+            }
+        }
+    }
+
+    /// Starts what is new and ends what is no more; gives back what has failed and was started again.
+    fn change_to(&mut self, config: Config) -> anyhow::Result<Vec<Handle>> {
         let old = &self.config;
         let stays = (config.listen, config.user, config.bpf_stats);
         if stays != (old.listen, old.user, old.bpf_stats) {
@@ -225,24 +298,32 @@ impl Exporter {
         let web = read_web(&config)?;
         let old = &self.config.sources;
         let handles = self.hub.handles();
-        let has_started = |source: &Source| {
+        let is_well = |source: &Source| {
             let mut own = handles
                 .iter()
                 .filter(|handle| *handle.name == *source.name());
-            own.any(|handle| handle.has_started)
+            own.any(|handle| handle.health.get() != Health::Failed)
         };
-        let is_kept = |source: &&Source| old.contains(source) && has_started(source);
+        let is_kept = |source: &&Source| old.contains(source) && is_well(source);
         let (kept, new): (Vec<&Source>, Vec<&Source>) = config.sources.iter().partition(is_kept);
         let new: Vec<Source> = new.into_iter().cloned().collect();
         let (handles, _) = start_all(&new)?;
-        let names: Vec<&str> = kept.iter().map(|source| source.name()).collect();
-        self.hub
-            .handles()
-            .retain(|handle| names.contains(&&*handle.name));
-        self.hub.handles().extend(handles);
+        let (stay, go): (Vec<Handle>, Vec<Handle>) = std::mem::take(self.hub.handles())
+            .into_iter()
+            .partition(|handle| kept.iter().any(|source| source.name() == &*handle.name));
+        let again: Vec<&str> = new
+            .iter()
+            .filter(|source| old.contains(source))
+            .map(Source::name)
+            .collect();
+        let failed = go
+            .into_iter()
+            .filter(|handle| again.contains(&&*handle.name))
+            .collect();
+        self.hub.handles().extend(stay.into_iter().chain(handles));
         self.web.set(web);
         self.config = config;
-        Ok(())
+        Ok(failed)
     }
 }
 
@@ -270,9 +351,7 @@ fn start_all(sources: &[Source]) -> anyhow::Result<(Vec<Handle>, Vec<Ended>)> {
         .map(Source::wanted)
         .collect::<anyhow::Result<_>>()?;
     let kernel = Kernel::running()?;
-    if !kernel.since(5, 11) {
-        sys::raise_memlock()?;
-    }
+    kernel.make_room()?;
     let (mut handles, mut ends) = (Vec::new(), Vec::new());
     for wanted in wanted {
         match wanted {
@@ -284,6 +363,8 @@ fn start_all(sources: &[Source]) -> anyhow::Result<(Vec<Handle>, Vec<Ended>)> {
             }
         }
     }
+    drop(kernel);
+    sys::give_back_memory();
     Ok((handles, ends))
 }
 

@@ -4,7 +4,7 @@ use std::{cell::OnceCell, fmt, fs, path::Path};
 
 use anyhow::{Context as _, anyhow};
 
-use super::{btf::Btf, tracepoint::Tracefs};
+use super::{btf::Btf, sys, tracepoint::Tracefs};
 
 /// A version of Linux: `6.1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,7 @@ pub struct Kernel {
     pub release: Release,
     btf: OnceCell<Result<Btf, String>>,
     tracefs: OnceCell<Result<Tracefs, String>>,
+    traceable: Option<String>,
 }
 
 impl Kernel {
@@ -54,12 +55,41 @@ impl Kernel {
             release,
             btf: OnceCell::new(),
             tracefs: OnceCell::new(),
+            traceable: None,
         })
+    }
+
+    /// Takes the list of functions that can be traced from a file, where one is given: it has the form of tracefs'
+    /// `available_filter_functions`, which a kernel with many modules is slow to make, and one without ftrace lacks.
+    pub fn with_traceable_functions(mut self, path: Option<&Path>) -> anyhow::Result<Self> {
+        if let Some(path) = path {
+            let text = fs::read_to_string(path).with_context(|| {
+                format!(
+                    "cannot read the functions that can be traced from {}",
+                    path.display()
+                )
+            })?;
+            self.traceable = Some(text);
+        }
+        Ok(self)
+    }
+
+    /// The list of functions that can be traced, where it was given.
+    pub fn traceable_functions(&self) -> Option<&str> {
+        self.traceable.as_deref()
     }
 
     /// True from Linux `major.minor` on.
     pub fn since(&self, major: u32, minor: u32) -> bool {
         self.release >= Release { major, minor }
+    }
+
+    /// Makes room for maps and programs, which count as locked memory before Linux 5.11.
+    pub fn make_room(&self) -> sys::Result<()> {
+        match self.since(5, 11) {
+            true => Ok(()),
+            false => sys::raise_memlock(),
+        }
     }
 
     /// The kernel's type information.

@@ -4,6 +4,7 @@
 //! `/proc/kallsyms` for addresses (`man 5 proc`, `kernel.kptr_restrict`).
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet},
     fs, io,
 };
@@ -59,14 +60,17 @@ pub fn symbols(module: Option<&Glob>, pattern: &Glob) -> anyhow::Result<Vec<Func
     Ok(found.collect())
 }
 
-/// ftrace's list; [`None`] where the kernel has none.
-fn listed(kernel: &Kernel) -> anyhow::Result<Option<String>> {
+/// The list that was given, or ftrace's; [`None`] where the kernel has none.
+fn listed(kernel: &Kernel) -> anyhow::Result<Option<Cow<'_, str>>> {
+    if let Some(text) = kernel.traceable_functions() {
+        return Ok(Some(text.into()));
+    }
     let Ok(tracefs) = kernel.tracefs() else {
         return Ok(None);
     };
     let path = tracefs.file("available_filter_functions");
     match fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(text)),
+        Ok(text) => Ok(Some(text.into())),
         // Under lockdown it can be read by nobody: then the attachment tells what cannot be traced.
         Err(error)
             if matches!(
@@ -111,9 +115,12 @@ fn select(
         })
         .map(|(name, of)| of[0].function(name))
         .collect();
-    found.sort_by(|a, b| a.name.cmp(&b.name));
+    // Of a place's names the listed one stands for it.
+    let unlisted = |name: &str| names.as_ref().is_some_and(|names| !names.contains(name));
+    found.sort_by(|a, b| (unlisted(&a.name), &a.name).cmp(&(unlisted(&b.name), &b.name)));
     let mut seen = HashSet::new();
     found.retain(|function| function.address == 0 || seen.insert(function.address));
+    found.sort_by(|a, b| a.name.cmp(&b.name));
     found
 }
 
@@ -188,8 +195,8 @@ mod tests {
     fn what_ftrace_lists_can_be_traced_by_all_its_names() {
         let listed =
             Some("vfs_read\nvfs_listed [module]\nvfs_twice\n__ftrace_invalid_address___64\n");
-        assert_eq!(names(listed, "vfs_*"), ["vfs_alias", "vfs_read"]);
-        assert_eq!(names(listed, "vfs_listed"), ["vfs_listed"]);
+        assert_eq!(names(listed, "vfs_*"), ["vfs_listed", "vfs_read"]);
+        assert_eq!(names(listed, "vfs_alias"), ["vfs_alias"]);
         assert_eq!(names(listed, "vfs_untraceable"), Vec::<String>::new());
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
 };
 
 use aya_obj::generated::bpf_map_type;
@@ -166,6 +166,22 @@ impl Map {
         sys::map_update(self.fd.as_fd(), key, &padded.repeat(self.cpus), 0)
     }
 
+    /// Sets the elements of an array from one on; their values lie one behind the other.
+    pub fn set_from(&self, first: u32, values: &[u8]) -> sys::Result<()> {
+        let each = values.chunks_exact(self.value_size);
+        assert!(
+            self.key_size == 4 && each.remainder().is_empty(),
+            "values of map {}",
+            self.name
+        );
+        if values.is_empty() {
+            return Ok(());
+        }
+        let count = each.len() as u32;
+        let keys: Vec<u8> = (first..first + count).flat_map(u32::to_ne_bytes).collect();
+        sys::map_update_batch(self.fd.as_fd(), &keys, values, count)
+    }
+
     /// Has `change` alter the value of `key`, on each CPU where the map is per CPU: false where there is none.
     /// What programs write to it meanwhile is lost.
     pub fn alter(&self, key: &[u8], change: &mut dyn FnMut(&mut [u8])) -> sys::Result<bool> {
@@ -184,6 +200,12 @@ impl Map {
             Err(error) if error.errno() == libc::ENOENT => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Puts a map into one that holds maps.
+    pub fn set_map(&self, index: u32, map: &Self) -> sys::Result<()> {
+        let fd = map.fd.as_raw_fd();
+        self.set(&index.to_ne_bytes(), &fd.to_ne_bytes())
     }
 
     /// Adds a value to a queue or a stack.

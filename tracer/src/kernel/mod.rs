@@ -16,6 +16,7 @@ pub mod instructions;
 pub mod local_storage;
 pub mod map;
 pub mod markers;
+pub mod mini_debug;
 pub mod object;
 pub mod plan;
 pub mod process;
@@ -27,6 +28,7 @@ pub mod sys;
 pub mod sys_privileges;
 pub mod syscalls;
 pub mod tracepoint;
+pub mod unwind;
 pub mod user;
 
 pub use facts::Kernel;

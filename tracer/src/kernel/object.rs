@@ -18,7 +18,7 @@ use super::{
     local_storage,
     map::Map,
     plan::{Attachment, Plan},
-    sys::{self, SysError},
+    sys::{self, LogLevel, SysError},
 };
 use crate::probe::Hook;
 
@@ -163,6 +163,7 @@ fn create_map(name: &str, definition: &aya_obj::Map, entries: u32) -> Result<Map
         max_entries: entries,
         flags: definition.map_flags(),
         btf: None,
+        inner: None,
     };
     if spec.kind == bpf_map_type::BPF_MAP_TYPE_TASK_STORAGE as u32 {
         return local_storage::create_or_stand_in(&spec).map_err(failed);
@@ -222,12 +223,12 @@ fn load_program(
         info: None,
         target: None,
     };
-    let refused = match sys::prog_load(&spec, &mut Vec::new()) {
+    let refused = match sys::prog_load(&spec, LogLevel::Refusal, &mut []) {
         Ok(fd) => return Ok(fd),
         Err(refused) => refused,
     };
     let mut log = vec![0; LOG_BYTES];
-    match sys::prog_load(&spec, &mut log) {
+    match sys::prog_load(&spec, LogLevel::Refusal, &mut log) {
         Ok(fd) => Ok(fd),
         Err(_) => Err(LoadError::Program {
             name: function.name.clone(),
@@ -240,8 +241,7 @@ fn load_program(
 
 /// The last lines of the verifier's log, where the reason stands.
 fn log_tail(log: &[u8]) -> String {
-    let text = log.split(|&byte| byte == 0).next().unwrap_or_default();
-    let text = String::from_utf8_lossy(text);
+    let text = sys::log_text(log);
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(30)..]
         .iter()

@@ -2,17 +2,19 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    env, fs,
+    env,
+    fs::{self, File},
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
 use object::{
-    Architecture, Object as _, ObjectSegment as _, ObjectSymbol as _, ReadRef, SymbolKind,
+    Architecture, Object as _, ObjectSegment as _, ObjectSymbol as _, ReadCache, ReadRef,
+    SymbolKind,
 };
 
-use super::{dwarf, root::Root};
+use super::{dwarf, mini_debug, root::Root};
 use crate::glob::Glob;
 
 /// A function in a file.
@@ -158,7 +160,8 @@ fn cached(cache: &[u8], name: &str) -> Vec<PathBuf> {
 
 /// The functions of a file whose names match, in order of their offsets.
 ///
-/// Where the file is stripped, they are looked for in its debug information, too, if that is there.
+/// Where the file is stripped, they are looked for in its debug information, too, if that is there, or else among the
+/// symbols that were left in it compressed.
 pub fn functions(path: &Path, pattern: &Glob) -> anyhow::Result<Vec<UserFunction>> {
     functions_called(path, &|name| pattern.matches(name.as_bytes()))
 }
@@ -174,11 +177,8 @@ pub fn functions_called(
     let mut found = BTreeMap::new();
     collect(&file, &segments, wanted, &mut found);
     if is_stripped(&file) {
-        match dwarf::apart(path)? {
-            Some(other) => {
-                let data = fs::read(&other)?;
-                collect(&program(&data)?, &segments, wanted, &mut found);
-            }
+        match stripped_off(path, &file)? {
+            Some(other) => collect(&program(&other)?, &segments, wanted, &mut found),
             None if file.dynamic_symbols().next().is_none() => {
                 bail!("it is stripped: it names no functions")
             }
@@ -188,10 +188,43 @@ pub fn functions_called(
     Ok(found.into_values().collect())
 }
 
+/// The file with the symbols that a program was stripped of; [`None`] where there is none.
+fn stripped_off(path: &Path, file: &object::File<'_>) -> anyhow::Result<Option<Vec<u8>>> {
+    match dwarf::apart(path)? {
+        Some(other) => Ok(Some(fs::read(&other)?)),
+        None => Ok(mini_debug::inner_file_or_warning(file, path)),
+    }
+}
+
 /// Whether a file names only those functions that other files use; nothing else tells of the others.
 pub fn is_stripped_of_names(path: &Path) -> anyhow::Result<bool> {
     let data = fs::read(path)?;
-    Ok(is_stripped(&program(&data)?) && dwarf::apart(path)?.is_none())
+    let file = program(&data)?;
+    Ok(is_stripped(&file) && stripped_off(path, &file)?.is_none())
+}
+
+/// Where the symbols of a stripped file are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// In another file, which is found by the number of the build.
+    In(PathBuf),
+    /// In the file itself, compressed, and nowhere else.
+    Compressed,
+}
+
+/// Where a stripped file's symbols are; [`None`] for a file that is not stripped, and where they are nowhere.
+pub fn kept(path: &Path) -> anyhow::Result<Option<Kept>> {
+    // Most files are not of this kind, and some are large: only what is looked at is read.
+    let cache = ReadCache::new(File::open(path)?);
+    let file = object::File::parse(&cache)?;
+    if !is_stripped(&file) {
+        return Ok(None);
+    }
+    if let Some(other) = dwarf::of_build(&file)? {
+        return Ok(Some(Kept::In(other)));
+    }
+    let compressed = mini_debug::is_in(&file) && dwarf::apart(path)?.is_none();
+    Ok(compressed.then_some(Kept::Compressed))
 }
 
 /// The function that a place of a file is in; [`None`] where none is known.
@@ -210,7 +243,7 @@ fn program(data: &[u8]) -> anyhow::Result<object::File<'_>> {
     object::File::parse(data).context("it is no program or library (ELF)")
 }
 
-fn is_stripped(file: &object::File<'_>) -> bool {
+fn is_stripped<'a, R: ReadRef<'a>>(file: &object::File<'a, R>) -> bool {
     file.symbols().next().is_none()
 }
 
@@ -243,11 +276,22 @@ fn collect(
     }
 }
 
-/// The address of a function or variable of a file, in the program's own numbering as `nm` shows it; [`None`]
-/// where the file has none of this name.
-pub fn address(path: &Path, name: &str) -> anyhow::Result<Option<u64>> {
+/// The address of a function or variable of a file, in the program's own numbering as `nm` shows it, and its size in
+/// bytes; [`None`] where the file has none of this name.
+pub fn address(path: &Path, name: &str) -> anyhow::Result<Option<(u64, u64)>> {
     let data = fs::read(path)?;
     let file = object::File::parse(data.as_slice())?;
+    let found = address_in(&file, name);
+    if found.is_some() || !is_stripped(&file) {
+        return Ok(found);
+    }
+    match stripped_off(path, &file)? {
+        Some(other) => Ok(address_in(&program(&other)?, name)),
+        None => Ok(None),
+    }
+}
+
+fn address_in(file: &object::File<'_>, name: &str) -> Option<(u64, u64)> {
     let mut symbols = file.symbols().chain(file.dynamic_symbols());
     let wanted = symbols.find(|symbol| {
         symbol.is_definition()
@@ -255,7 +299,7 @@ pub fn address(path: &Path, name: &str) -> anyhow::Result<Option<u64>> {
                 .name()
                 .is_ok_and(|found| found.split('@').next() == Some(name))
     });
-    Ok(wanted.map(|symbol| symbol.address()))
+    wanted.map(|symbol| (symbol.address(), symbol.size()))
 }
 
 /// Where an address of the program's own numbering lies in its file; [`None`] where no part of the file is
@@ -356,7 +400,7 @@ mod tests {
             .find(|symbol| symbol.name() == Ok(&function.name))
             .expect("it was found before");
         let address = address(&own, &function.name).expect("readable");
-        assert_eq!(address, Some(symbol.address()));
+        assert_eq!(address, Some((symbol.address(), symbol.size())));
         let offset = offset_of_address(&own, symbol.address()).expect("readable");
         assert_eq!(offset, Some(function.offset));
         let back = address_of_offset(&own, function.offset).expect("readable");

@@ -12,7 +12,9 @@ mod link;
 mod load;
 mod map;
 mod mapping;
+mod memory;
 mod perf_event;
+mod perf_ring;
 mod process;
 mod readable;
 mod terminal;
@@ -32,13 +34,19 @@ pub use link::{
     UprobeTargets, link_kprobe_multi, link_perf_event, link_tracing, link_uprobe_multi,
     raw_tracepoint_open,
 };
-pub use load::{ProgramInfo, ProgramSpec, measure_programs, prog_info, prog_load, prog_run};
+pub use load::{
+    LogLevel, ProgramInfo, ProgramSpec, log_text, measure_programs, prog_info, prog_load, prog_run,
+};
 pub use map::{
     Batch, MapSpec, map_create, map_delete, map_freeze, map_lookup, map_lookup_batch, map_next_key,
-    map_update,
+    map_update, map_update_batch,
 };
 pub use mapping::Mapping;
-pub use perf_event::{PerfEvent, Rate, perf_event_enable, perf_event_open, perf_event_set_bpf};
+pub use memory::{give_back_memory, keep_little_memory};
+pub use perf_event::{
+    PerfEvent, Rate, perf_code_events, perf_event_enable, perf_event_open, perf_event_set_bpf,
+};
+pub use perf_ring::PerfRing;
 pub use process::{Undisturbed, pidfd_open, pidfd_signal};
 pub use readable::{ReadableSource, readable};
 pub use terminal::terminal_size;

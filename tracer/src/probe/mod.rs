@@ -129,7 +129,8 @@ impl From<SysError> for Failure {
             libc::EILSEQ => ": no instruction begins at that offset",
             libc::EOPNOTSUPP => "; this machine has no counter for it",
             libc::EPERM | libc::EACCES => {
-                "; attaching needs root, or CAP_BPF and CAP_PERFMON, and CAP_SYS_ADMIN where kernel.perf_event_paranoid is 3"
+                "; attaching needs root, or CAP_BPF and CAP_PERFMON, and CAP_SYS_ADMIN where \
+                 kernel.perf_event_paranoid is 3 and, on newer kernels, for uprobes"
             }
             libc::EMFILE => {
                 "; too many open files for one process: raise `ulimit -n`, or match fewer"

@@ -26,6 +26,14 @@ impl Distribution {
         Self { slots, sum, max }
     }
 
+    /// From slots and their counts, in any order, each slot once.
+    pub fn of_slots(mut slots: Vec<(u16, u64)>, sum: u64, max: u64) -> Self {
+        slots.retain(|(_, count)| *count > 0);
+        slots.sort_unstable();
+        slots.shrink_to_fit();
+        Self { slots, sum, max }
+    }
+
     /// Counts one value.
     pub fn record(&mut self, value: u64) {
         self.count_slot(slot_of(value) as u16, 1);

@@ -12,7 +12,7 @@ use tracer_common::block::Mode;
 
 use super::{
     Context, Setup, Tool,
-    aggregate::{Rows, Tally, Totals},
+    aggregate::{Keys, Rows, Tally, Totals},
     block::{self, Operations, Watch},
 };
 use crate::{
@@ -135,14 +135,12 @@ impl Tool for Biolatency {
     }
 
     fn tick(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
-        let Some(by) = self.options.by else { return Ok(()) };
-        // A process may be gone while its last writes are still on their way: those come in again under the
-        // same number, and are added to what was taken over.
-        self.totals.take_over(context.session, |key, cgroup| {
-            context.names.container(cgroup);
-            by == By::Process && !context.names.has_process(key as u32)
-        })?;
-        Ok(())
+        let keys = match self.options.by {
+            Some(By::Process) => Keys::Processes,
+            Some(By::Container) => Keys::Cgroups,
+            None => return Ok(()),
+        };
+        Ok(self.totals.take_over(context.session, context.names, keys)?)
     }
 
     fn report(&mut self, context: &mut Context<'_>) -> anyhow::Result<Vec<Item>> {

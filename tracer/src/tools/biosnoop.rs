@@ -57,7 +57,7 @@ pub fn plan(setup: &Setup<'_>, min_latency: Duration) -> anyhow::Result<Plan> {
     let mut plan = Plan {
         object: objects::BIOSNOOP,
         globals: vec![Global::u64("LATENCY_MIN", min_latency.as_nanos() as u64)],
-        map_sizes: vec![("EVENTS", setup.common.output.ring_bytes)],
+        map_sizes: vec![("EVENTS", setup.common.output.ring_bytes())],
         ..Plan::default()
     };
     block::plan(&mut plan, Watch { queue: true, task: true }, setup.kernel)?;

@@ -102,7 +102,7 @@ impl Tool for Execsnoop {
         let mut plan = Plan {
             object: objects::EXECSNOOP,
             facts: syscall::facts(kernel)?,
-            map_sizes: vec![("EVENTS", setup.common.output.ring_bytes), ("EXECS", processes)],
+            map_sizes: vec![("EVENTS", setup.common.output.ring_bytes()), ("EXECS", processes)],
             ..Plan::default()
         };
         for choice in hooks(kernel)? {

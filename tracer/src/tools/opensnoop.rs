@@ -115,7 +115,7 @@ impl Tool for Opensnoop {
             object: objects::OPENSNOOP,
             globals: vec![Global::u32("FAILED_ONLY", self.options.failures.into())],
             facts: syscall::facts(kernel)?,
-            map_sizes: vec![("EVENTS", setup.common.output.ring_bytes)],
+            map_sizes: vec![("EVENTS", setup.common.output.ring_bytes())],
             attachments: Vec::new(),
         };
         for choice in hooks(kernel)? {

@@ -13,7 +13,7 @@ use tracer_common::syscount::{ABI_STRIDE, INDICES, Mode};
 
 use super::{
     Context, Setup, Tool,
-    aggregate::{NamedTally, Rows, Tally, Totals},
+    aggregate::{Keys, NamedTally, Rows, Tally, Totals},
     starts, syscall,
 };
 use crate::{
@@ -284,15 +284,12 @@ impl Tool for Syscount {
     }
 
     fn tick(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
-        let by_process = self.by == By::Process;
-        if by_process || self.by == By::Container {
-            self.totals.take_over(context.session, |key, cgroup| {
-                // Named while it is there: short-lived containers are known later by their names, too.
-                context.names.container(cgroup);
-                by_process && !context.names.has_process(key as u32)
-            })?;
-        }
-        Ok(())
+        let keys = match self.by {
+            By::Process => Keys::Processes,
+            By::Container => Keys::Cgroups,
+            By::Syscall | By::Errno => return Ok(()),
+        };
+        Ok(self.totals.take_over(context.session, context.names, keys)?)
     }
 
     fn report(&mut self, context: &mut Context<'_>) -> anyhow::Result<Vec<Item>> {

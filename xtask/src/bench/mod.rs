@@ -5,6 +5,7 @@
 
 mod background;
 mod figure;
+mod scrape;
 mod script;
 mod stream;
 
@@ -32,6 +33,9 @@ pub struct Options {
     /// Rounds of each measurement
     #[arg(long, default_value_t = 5)]
     rounds: u32,
+    /// Measure scrapes of the exporter only
+    #[arg(long)]
+    scrape: bool,
 }
 
 /// A tracer, and the words that have it do one thing.
@@ -54,6 +58,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         bail!("measuring needs root: run it by sudo");
     }
     build::objects()?;
+    if options.scrape {
+        scrape::table(&build::program(true)?, options.rounds)?.print();
+        return Ok(());
+    }
     let programs = programs()?;
     for peer in ["bpftrace", "perf", "strace", "syscount-bpfcc"] {
         if find(peer).is_none() {
@@ -69,6 +77,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     for table in script::tables(&programs, options.rounds)? {
         table.print();
     }
+    scrape::table(&programs.tracer, options.rounds)?.print();
     let bytes = programs.tracer.metadata()?.len();
     println!("size of the program: {:.2} MB", bytes as f64 / 1e6);
     Ok(())

@@ -10,6 +10,9 @@ use crate::{
 /// `include/asm-generic/percpu.h`.
 pub(crate) const CPU_OFFSETS: &str = "__per_cpu_offset";
 
+/// Bytes of a MAC address (`ETH_ALEN` of `include/uapi/linux/if_ether.h`).
+const MAC_BYTES: u32 = 6;
+
 impl Checker<'_> {
     pub(crate) fn ksym(&mut self, _: &Expr, call: &Call) -> Type {
         self.pointer_or_integer(&call.args[0], "ksym");
@@ -85,7 +88,15 @@ impl Checker<'_> {
 
     pub(crate) fn macaddr(&mut self, _: &Expr, call: &Call) -> Type {
         match self.expr(&call.args[0]) {
-            Type::Str(6..) | Type::Array(..) | Type::Ptr(..) | Type::Unknown => Type::Mac,
+            kind @ (Type::Str(_) | Type::Array(..))
+                if kind.c_size(&self.env.sizes(self.facts)) < MAC_BYTES =>
+            {
+                self.error(
+                    call.args[0].span,
+                    format!("macaddr() takes {MAC_BYTES} bytes ({kind} provided)"),
+                )
+            }
+            Type::Str(_) | Type::Array(..) | Type::Ptr(..) | Type::Unknown => Type::Mac,
             kind => self.error(
                 call.args[0].span,
                 format!("macaddr() only supports array or pointer arguments ({kind} provided)"),
@@ -145,9 +156,12 @@ impl Checker<'_> {
             );
         }
         match self.facts.user_symbol(&target.group, &name) {
-            Some(address) => {
-                self.set_constant(expr.id, address as i64);
-                Type::pointer(UINT, Space::User)
+            Some(symbol) => {
+                let pointed = match symbol.size {
+                    size @ (1 | 2 | 4 | 8) => Type::int(size as u8, false),
+                    _ => UINT,
+                };
+                Type::pointer(pointed, Space::User)
             }
             None => self.error(
                 call.args[0].span,
@@ -167,7 +181,7 @@ impl Checker<'_> {
                 "reg() can only be used with kprobe, uprobe and usdt probes",
             );
         }
-        if crate::compile::register_member(&name).is_none() {
+        if crate::registers::register_member(&name).is_none() {
             return self.error(
                 arg.span,
                 format!("'{name}' is not a valid register on this architecture"),

@@ -81,14 +81,11 @@ impl Checker<'_> {
     pub(in crate::check) fn known_string(&self, arg: &Expr) -> Option<String> {
         match &arg.kind {
             ExprKind::Str(text) => Some(String::from_utf8_lossy(text).into_owned()),
-            ExprKind::Positional(index) => Some(
-                self.params
-                    .positional
-                    .get(*index as usize - 1)
-                    .cloned()
-                    .unwrap_or_default(),
-            ),
-            ExprKind::Call(call) if call.name == "str" => self.known_string(&call.args[0]),
+            ExprKind::Positional(number) => self.params.text(*number, 0).map(str::to_owned),
+            ExprKind::Call(call) if call.name == "str" => match call.args[0].parameter() {
+                Some((number, skip)) => self.params.text(number, skip).map(str::to_owned),
+                None => self.known_string(&call.args[0]),
+            },
             ExprKind::TupleIndex(of, index) => self.type_name_of(of, *index),
             _ => None,
         }

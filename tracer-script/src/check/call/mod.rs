@@ -57,9 +57,6 @@ impl Checker<'_> {
     }
 
     fn unknown_function(&mut self, call: &Call) -> Type {
-        if let Some(why) = builtins::why_missing(&call.name) {
-            return self.error(call.name_span, why);
-        }
         let near = nearest(
             &call.name,
             builtins::FUNCTIONS.iter().map(|function| function.name),

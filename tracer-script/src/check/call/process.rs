@@ -2,7 +2,9 @@
 
 use crate::{
     ast::{Call, Expr, ExprKind},
+    builtins::UNWOUND,
     check::Checker,
+    diagnostic::Span,
     probe::AttachKind,
     types::{INT, StackMode, Type, UINT},
 };
@@ -118,7 +120,7 @@ impl Checker<'_> {
         if let ExprKind::Str(text) = &arg.kind {
             let text = String::from_utf8_lossy(text).into_owned();
             self.expr(arg);
-            match crate::compile::signal_number(&text) {
+            match crate::signal::signal_number(&text) {
                 Some(number) => self.set_constant(arg.id, i64::from(number)),
                 None => {
                     return self.error(arg.span, format!("{text} is not a valid signal"));
@@ -148,8 +150,26 @@ impl Checker<'_> {
         }
     }
 
+    /// Tables for following stacks are made of the files of processes that are known beforehand.
+    pub(crate) fn stack_can_be_had(&mut self, span: Span, name: &str) {
+        if name != UNWOUND {
+            return;
+        }
+        if !cfg!(target_arch = "x86_64") {
+            self.error(span, "dw_ustack is for x86-64 only");
+        }
+        if self.params.unwound().next().is_none() {
+            self.error_hint(
+                span,
+                "dw_ustack needs to know the process beforehand",
+                "give it by -p or --dwarf-pid, or run a command by -c",
+            );
+        }
+    }
+
     pub(crate) fn stack(&mut self, _: &Expr, call: &Call) -> Type {
-        let user = call.name == "ustack";
+        self.stack_can_be_had(call.name_span, &call.name);
+        let user = call.name != "kstack";
         let mut mode = self.config.stack_mode;
         let mut limit = 127;
         for arg in &call.args {

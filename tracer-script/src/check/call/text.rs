@@ -1,7 +1,7 @@
 //! Functions of strings and bytes.
 
 use crate::{
-    ast::{Call, Expr, ExprKind},
+    ast::{Call, Expr},
     check::Checker,
     probe::AttachKind,
     types::{INT, Named, Type},
@@ -129,16 +129,22 @@ impl Checker<'_> {
 
     pub(crate) fn str(&mut self, _: &Expr, call: &Call) -> Type {
         let first = &call.args[0];
-        let kind = self.expr(first);
-        let size = self.size_argument(call.args.get(1), "str");
-        if let ExprKind::Positional(_) = first.kind {
-            let text = self.known_string(first).unwrap_or_default();
+        if let Some((number, skip)) = first.parameter() {
+            let size = self.size_argument(call.args.get(1), "str");
+            let Some(text) = self.params.text(number, skip) else {
+                return self.error(
+                    first.span,
+                    format!("cannot leave out {skip} bytes: parameter ${number} is shorter"),
+                );
+            };
             let room = text.len() as u32 + 1;
             return Type::Str(match call.args.get(1) {
                 Some(_) => room.min(size),
                 None => room,
             });
         }
+        let kind = self.expr(first);
+        let size = self.size_argument(call.args.get(1), "str");
         match kind {
             Type::Int { .. } | Type::Ptr(..) | Type::Unknown => Type::Str(size),
             Type::Str(own) | Type::Array(_, own) => Type::Str(match call.args.get(1) {

@@ -6,7 +6,7 @@ use crate::{
     ast::{Call, ExprKind},
     check::CPU_OFFSETS,
     ir::{Alu, Cond, Helper, Op, Operand},
-    lower::{Known, Lower, Mem, Piece},
+    lower::{Known, Lower, Mem, Piece, args::INSTRUCTION},
     types::{Space, Type, align},
 };
 
@@ -122,10 +122,42 @@ impl Lower<'_, '_> {
         Piece::Parts(parts)
     }
 
+    /// Where a symbol lies in the process: as far from where the process is as in the file.
+    pub(crate) fn uaddr(&mut self, call: &Call) -> Operand {
+        let name = self.literal_text(&call.args[0]).unwrap_or_default();
+        let name = String::from_utf8_lossy(&name);
+        let facts = self.given.facts;
+        let Some(symbol) = facts.user_symbol(&self.target().group, &name) else {
+            return Operand::Imm(0);
+        };
+        match self.probed_address() {
+            Some(probed) => {
+                let distance = symbol.address.wrapping_sub(probed) as i64;
+                let at = self.register(INSTRUCTION);
+                let to = self.reg();
+                self.op(Op::Alu(Alu::Add, to, at, Operand::Imm(distance)));
+                Operand::Reg(to)
+            }
+            None => Operand::Imm(symbol.address as i64),
+        }
+    }
+
+    /// The address of the probe's one place in the file; [`None`] where there are several, or where the function has
+    /// been left, when registers tell nothing of it.
+    fn probed_address(&self) -> Option<u64> {
+        let [target] = self.given.unit.targets.as_slice() else {
+            return None;
+        };
+        if target.kind.is_return() {
+            return None;
+        }
+        self.given.facts.user_address(&target.group, target.offset)
+    }
+
     pub(crate) fn reg_call(&mut self, call: &Call) -> Operand {
         let name = self.literal_text(&call.args[0]).unwrap_or_default();
         let name = String::from_utf8_lossy(&name).into_owned();
-        let member = crate::compile::register_member(&name).unwrap_or_default();
+        let member = crate::registers::register_member(&name).unwrap_or_default();
         self.register(member)
     }
 

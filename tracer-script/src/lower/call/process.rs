@@ -2,7 +2,7 @@
 
 use crate::{
     ast::{Call, ExprKind},
-    ir::{Alu, Arg, Helper, Op, Operand},
+    ir::{Alu, Arg, Helper, Operand},
     lower::{Lower, Piece},
     types::Type,
 };
@@ -44,8 +44,8 @@ impl Lower<'_, '_> {
         self.other_comm(Some(task), "group_leader")
     }
 
-    pub(crate) fn stack_call(&mut self, _: &Call, own: &Type) -> Piece {
-        self.stack_piece(own)
+    pub(crate) fn stack_call(&mut self, call: &Call, own: &Type) -> Piece {
+        self.stack_piece(&call.name, own)
     }
 
     pub(crate) fn socket_cookie(&mut self, call: &Call) -> Operand {
@@ -111,9 +111,8 @@ impl Lower<'_, '_> {
     /// International atomic time, by its distance from the time since boot when the tracer started.
     fn tai_by_offset(&mut self) -> Operand {
         let time = self.boot_time();
-        let to = self.reg();
         let offset = Operand::Imm(self.given.params.tai_offset_ns as i64);
-        self.op(Op::Alu(Alu::Add, to, Operand::Reg(time), offset));
+        let to = self.alu(Alu::Add, time, offset);
         Operand::Reg(to)
     }
 }

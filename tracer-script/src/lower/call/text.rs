@@ -68,7 +68,7 @@ impl Lower<'_, '_> {
         let Type::Str(size) = *own else {
             return Piece::Words(Vec::new());
         };
-        if let ExprKind::Positional(_) = first.kind {
+        if first.parameter().is_some() {
             return self.parameter_text(first, size);
         }
         let limit = call
@@ -81,10 +81,16 @@ impl Lower<'_, '_> {
         match self.kind(first) {
             Type::Str(own_size) | Type::Array(_, own_size) => {
                 let from = self.memory(first);
-                if size < own_size || limit.is_some() || matches!(from, Mem::Far(..)) {
+                if size < own_size || limit.is_some() {
                     return Piece::Text { from, size, limit };
                 }
-                Piece::copied(from, own_size)
+                match from {
+                    Mem::Far(..) => Piece::Characters {
+                        from,
+                        size: own_size,
+                    },
+                    _ => Piece::copied(from, own_size),
+                }
             }
             _ => {
                 let from = self.pointed_memory(first);

@@ -288,9 +288,9 @@ impl Parser<'_> {
     /// `unsigned long int`, `u32`, `size_t`
     fn simple_type(&mut self) -> Parsed<TypeBase> {
         let (mut words, _) = self.word("a type")?;
-        while super::expr::is_part_of_c_type(&words)
+        while super::type_name::is_part_of_c_type(&words)
             && self.token.kind == Kind::Word
-            && (super::expr::is_part_of_c_type(self.text()) || self.is_word("const"))
+            && (super::type_name::is_part_of_c_type(self.text()) || self.is_word("const"))
         {
             if !self.is_word("const") {
                 words.push(' ');

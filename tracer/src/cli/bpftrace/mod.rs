@@ -44,7 +44,9 @@ fn perform(parsed: Parsed) -> ExitCode {
         Task::Run | Task::Format => return run(parsed),
         Task::List => {
             let pattern = parsed.words.first().map(String::as_str);
-            script::list(pattern, parsed.verbose, parsed.options.params.pid)
+            let options = &parsed.options;
+            let traceable = options.traceable_functions.as_deref();
+            script::list(pattern, parsed.verbose, options.params.pid, traceable)
         }
         Task::Help => {
             print!("{}", help());

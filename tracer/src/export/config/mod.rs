@@ -29,6 +29,10 @@ pub const PORT: u16 = 9435;
 /// What the names of scripts' metrics begin with, as a rule.
 pub const SCRIPT_PREFIX: &str = "tracer_script";
 
+/// Bytes of the ring buffer of a tool whose flags do not say. The kernel counts each byte twice as resident, for all
+/// the weeks that the exporter runs; records of events are counted as they come, and take less time than printing them.
+const RING_BYTES: u32 = 1 << 20;
+
 /// The whole of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -167,7 +171,8 @@ impl Tool {
         let command = cli::parse_tool(&self.words)?;
         refuse_output_flags(command.common())
             .with_context(|| format!("cannot export {}", self.name))?;
-        let (tool_name, flags, tool) = command.into_tool()?;
+        let (tool_name, mut flags, tool) = command.into_tool()?;
+        flags.output.ring_bytes.get_or_insert(RING_BYTES);
         Ok(tool::Wanted {
             name: self.name.clone(),
             about: self.words.join(" "),

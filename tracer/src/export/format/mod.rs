@@ -136,10 +136,10 @@ pub fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
 /// The name that samples have where the family's has no suffix: counters and infos.
 fn full_name(family: &Family) -> String {
     use super::family::Kind;
-    match family.kind {
-        Kind::Counter => format!("{}_total", family.name),
-        Kind::Info => format!("{}_info", family.name),
-        Kind::Gauge | Kind::Histogram | Kind::Summary => family.name.to_string(),
+    match family.metric.kind {
+        Kind::Counter => format!("{}_total", family.metric.name),
+        Kind::Info => format!("{}_info", family.metric.name),
+        Kind::Gauge | Kind::Histogram | Kind::Summary => family.metric.name.to_string(),
     }
 }
 

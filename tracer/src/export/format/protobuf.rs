@@ -30,13 +30,13 @@ fn type_number(kind: Kind) -> u64 {
 
 fn metric_family(family: &Family, out: &mut Vec<u8>) {
     string(out, 1, &full_name(family));
-    string(out, 2, &family.help);
-    integer(out, 3, type_number(family.kind));
+    string(out, 2, &family.metric.help);
+    integer(out, 3, type_number(family.metric.kind));
     for series in &family.series {
         message(out, 4, |out| metric(family, series, out));
     }
-    if !family.unit.is_empty() {
-        string(out, 5, &family.unit);
+    if !family.metric.unit.is_empty() {
+        string(out, 5, &family.metric.unit);
     }
 }
 
@@ -48,13 +48,19 @@ fn metric(family: &Family, series: &Series, out: &mut Vec<u8>) {
         });
     }
     // The fields of `Metric` for gauges and counters.
-    let field = if family.kind == Kind::Counter { 3 } else { 2 };
+    let field = if family.metric.kind == Kind::Counter {
+        3
+    } else {
+        2
+    };
     match &series.sample {
-        Sample::Number(raw) => message(out, field, |out| double(out, 1, family.scale.apply(*raw))),
+        Sample::Number(raw) => message(out, field, |out| {
+            double(out, 1, family.metric.scale.apply(*raw))
+        }),
         Sample::Float(number) => message(out, field, |out| double(out, 1, *number)),
         Sample::Summary { count, sum } => message(out, 4, |out| {
             integer(out, 1, *count);
-            double(out, 2, family.scale.apply(*sum));
+            double(out, 2, family.metric.scale.apply(*sum));
         }),
         Sample::Histogram { slots, sum } => {
             message(out, 7, |out| histogram(family, slots, *sum, out));
@@ -64,10 +70,10 @@ fn metric(family: &Family, series: &Series, out: &mut Vec<u8>) {
 
 /// The classic buckets, and the native ones.
 fn histogram(family: &Family, slots: &Slots, sum: i128, out: &mut Vec<u8>) {
-    let scale = family.scale;
+    let scale = family.metric.scale;
     integer(out, 1, slots.count());
     double(out, 2, scale.apply(sum));
-    slots.cumulative(&family.bounds, |bound, count| {
+    slots.cumulative(&family.metric.bounds, |bound, count| {
         message(out, 3, |out| {
             integer(out, 1, count);
             double(out, 2, scale.apply(bound.into()));

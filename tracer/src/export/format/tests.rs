@@ -36,7 +36,7 @@ fn families() -> Vec<Family> {
         &[],
         vec![number(&[], 1_500_000_000)],
     );
-    busy.scale = Scale::NANO;
+    busy.metric.scale = Scale::NANO;
     let mut slots = Slots::default();
     for (low, high, count) in [(0, 0, 1), (1000, 1023, 2), (4_000_000, i64::MAX, 3)] {
         slots.add(Slot { low, high, count });
@@ -49,8 +49,8 @@ fn families() -> Vec<Family> {
         &["disk"],
         vec![],
     );
-    latency.scale = Scale::NANO;
-    latency.bounds = Bounds::exponential(1, 9, 11);
+    latency.metric.scale = Scale::NANO;
+    latency.metric.bounds = Bounds::exponential(1, 9, 11);
     latency.series.push(Series {
         labels: ["vda".into()].into(),
         sample: Sample::Histogram {
@@ -351,7 +351,7 @@ fn ten_thousand_series_are_fast() {
             ..series.clone()
         })
         .collect();
-    family.bounds = Bounds::exponential(1, 10, 34);
+    family.metric.bounds = Bounds::exponential(1, 10, 34);
     let mut calls = families().swap_remove(1);
     calls.series = (0..1000)
         .map(|index| number(&[&format!("c{index}"), "x"], index))

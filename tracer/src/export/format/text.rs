@@ -41,11 +41,11 @@ pub fn encode(families: &[Family], dialect: Dialect, out: &mut Vec<u8>) {
 fn head(family: &Family, dialect: Dialect, out: &mut Vec<u8>) {
     let is_open = dialect == Dialect::OpenMetrics;
     let name = if is_open {
-        family.name.to_string()
+        family.metric.name.to_string()
     } else {
         full_name(family)
     };
-    let kind = match family.kind {
+    let kind = match family.metric.kind {
         Kind::Counter => "counter",
         Kind::Gauge => "gauge",
         Kind::Histogram => "histogram",
@@ -54,10 +54,10 @@ fn head(family: &Family, dialect: Dialect, out: &mut Vec<u8>) {
         Kind::Info => "gauge",
     };
     push(out, format_args!("# HELP {name} "));
-    escape(out, &family.help, is_open);
+    escape(out, &family.metric.help, is_open);
     push(out, format_args!("\n# TYPE {name} {kind}\n"));
-    if is_open && !family.unit.is_empty() {
-        push(out, format_args!("# UNIT {name} {}\n", family.unit));
+    if is_open && !family.metric.unit.is_empty() {
+        push(out, format_args!("# UNIT {name} {}\n", family.metric.unit));
     }
 }
 
@@ -65,14 +65,14 @@ fn head(family: &Family, dialect: Dialect, out: &mut Vec<u8>) {
 fn bounds(family: &Family, dialect: Dialect) -> Vec<Vec<u8>> {
     let text = |&bound: &i64| {
         let mut text = Vec::new();
-        let number = family.scale.apply(bound.into());
+        let number = family.metric.scale.apply(bound.into());
         match dialect {
             Dialect::Prometheus => write_float(&mut text, number),
             Dialect::OpenMetrics => write_float_with_point(&mut text, number),
         }
         text
     };
-    family.bounds.iter().map(text).collect()
+    family.metric.bounds.iter().map(text).collect()
 }
 
 fn write_labels(family: &Family, series: &Series, out: &mut Vec<u8>) {
@@ -94,14 +94,17 @@ fn write_labels(family: &Family, series: &Series, out: &mut Vec<u8>) {
 
 /// Quotes are escaped everywhere but in the HELP of version 0.0.4.
 fn escape(out: &mut Vec<u8>, text: &str, quotes: bool) {
-    for &byte in text.as_bytes() {
-        match byte {
-            b'\\' => out.extend(b"\\\\"),
+    let is_special = |byte: &u8| matches!(byte, b'\\' | b'\n') || quotes && *byte == b'"';
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(is_special) {
+        out.extend(&rest[..at]);
+        match rest[at] {
             b'\n' => out.extend(b"\\n"),
-            b'"' if quotes => out.extend(b"\\\""),
-            byte => out.push(byte),
+            byte => out.extend([b'\\', byte]),
         }
+        rest = &rest[at + 1..];
     }
+    out.extend(rest);
 }
 
 /// What the lines of a series have in common.
@@ -145,7 +148,7 @@ fn sample(
 ) {
     let scaled = |suffix: &str, raw: i128, out: &mut Vec<u8>| {
         line.begin(suffix, None, out);
-        write_scaled(out, raw, family.scale);
+        write_scaled(out, raw, family.metric.scale);
         out.push(b'\n');
     };
     match sample {
@@ -161,7 +164,7 @@ fn sample(
         }
         Sample::Histogram { slots, sum } => {
             let mut texts = bounds.iter();
-            slots.cumulative(&family.bounds, |_, count| {
+            slots.cumulative(&family.metric.bounds, |_, count| {
                 line.count("_bucket", texts.next().map(Vec::as_slice), count, out);
             });
             let count = slots.count();

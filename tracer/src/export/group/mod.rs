@@ -6,14 +6,13 @@ mod cell;
 pub use cell::Cell;
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
-    buckets::Bounds,
-    family::{Family, Kind, Labels, Scale, Series},
+    family::{Family, Labels, Metric, Series},
+    indexed::Indexed,
 };
 
 /// The value of every label of the series that sums what has none of its own.
@@ -21,23 +20,6 @@ pub const OTHER: &str = "other";
 
 /// Owners that a series remembers: the last ones.
 const OWNERS_MAX: usize = 8;
-
-/// A column of a group: a family.
-#[derive(Clone, Debug)]
-pub struct Column {
-    /// The family's name, with its unit.
-    pub name: Arc<str>,
-    /// Its help.
-    pub help: Arc<str>,
-    /// Its base unit.
-    pub unit: Arc<str>,
-    /// What its samples are.
-    pub kind: Kind,
-    /// From raw numbers to the base unit.
-    pub scale: Scale,
-    /// Upper bounds of classic buckets.
-    pub bounds: Bounds,
-}
 
 /// What a series lives and dies with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +30,10 @@ pub enum Owner {
     Cgroup(Box<str>),
 }
 
+/// So many series are told in the order of their labels; more are told in the order in which they came, which is that of
+/// memory.
+const SORTED_MAX: usize = 1000;
+
 struct Entry {
     cells: Vec<Cell>,
     touched: Instant,
@@ -57,11 +43,11 @@ struct Entry {
 /// Series of one set of label names.
 pub struct Group {
     label_names: Arc<[Box<str>]>,
-    columns: Vec<Column>,
+    columns: Vec<Metric>,
     room: usize,
     /// Series that are not added to for long go even where it is not known whose they are.
     mortal: bool,
-    entries: BTreeMap<Labels, Entry>,
+    entries: Indexed<Labels, Entry>,
     other: Option<Entry>,
     folded: u64,
 }
@@ -81,7 +67,7 @@ impl Group {
     /// known owner go, too, when they are not added to for long.
     pub fn new(
         label_names: Vec<Box<str>>,
-        columns: Vec<Column>,
+        columns: Vec<Metric>,
         room: usize,
         mortal: bool,
     ) -> Self {
@@ -90,14 +76,14 @@ impl Group {
             columns,
             room: room.max(1),
             mortal,
-            entries: BTreeMap::new(),
+            entries: Indexed::default(),
             other: None,
             folded: 0,
         }
     }
 
     /// The columns.
-    pub fn columns(&self) -> &[Column] {
+    pub fn columns(&self) -> &[Metric] {
         &self.columns
     }
 
@@ -108,7 +94,7 @@ impl Group {
 
     /// How many series there are, `other` included.
     pub fn len(&self) -> usize {
-        self.entries.len() + usize::from(self.other.is_some())
+        self.entries.count() + usize::from(self.other.is_some())
     }
 
     /// True where there are none.
@@ -123,11 +109,16 @@ impl Group {
 
     /// True where there is a series of these labels.
     pub fn contains(&self, labels: &[Box<str>]) -> bool {
-        self.entries.contains_key(labels)
+        self.entries.place(labels).is_some()
     }
 
     /// Adds a row to its series, or to `other` where there is no room for another one.
     pub fn add(&mut self, row: Row, now: Instant) {
+        self.add_at(&mut 0, row, now);
+    }
+
+    /// The same for one who comes again with the same labels: `place` is kept in between, and makes it quick.
+    pub fn add_at(&mut self, place: &mut usize, row: Row, now: Instant) {
         let Row {
             labels,
             owner,
@@ -136,9 +127,15 @@ impl Group {
         if is_other(&labels) {
             return merge(&mut self.other, cells, now);
         }
-        if let Some(entry) = self.entries.get_mut(&labels) {
-            entry.add(&cells, owner, now);
-        } else if self.entries.len() >= self.room {
+        let known = self.entries.key_at(*place);
+        let found = match known.is_some_and(|known| Arc::ptr_eq(known, &labels)) {
+            true => Some(*place),
+            false => self.entries.place(&labels),
+        };
+        if let Some(found) = found {
+            *place = found;
+            self.entries.at_mut(found).add(&cells, owner, now);
+        } else if self.entries.count() >= self.room {
             self.folded += 1;
             merge(&mut self.other, cells, now);
         } else {
@@ -147,13 +144,46 @@ impl Group {
                 touched: now,
                 owners: owner.into_iter().collect(),
             };
-            self.entries.insert(labels, entry);
+            *place = self.entries.push(labels, entry);
         }
+    }
+
+    fn get_mut(&mut self, labels: &[Box<str>]) -> Option<&mut Entry> {
+        let place = self.entries.place(labels)?;
+        Some(self.entries.at_mut(place))
+    }
+
+    /// Takes over the sums of another group of the same columns: of one that was there before.
+    pub fn inherit(&mut self, before: Self, now: Instant) {
+        self.folded += before.folded;
+        for (labels, entry) in before.entries.into_entries() {
+            let Entry { cells, owners, .. } = entry;
+            let mut owners = owners.into_iter();
+            self.restore(labels.clone(), owners.next(), cells, now);
+            if let Some(own) = self.get_mut(&labels) {
+                owners.for_each(|owner| own.owned_by(owner));
+            }
+        }
+        if let Some(other) = before.other {
+            merge(&mut self.other, other.cells, now);
+        }
+    }
+
+    /// Adds a row; one that finds no room is no new one.
+    fn restore(&mut self, labels: Labels, owner: Option<Owner>, cells: Vec<Cell>, now: Instant) {
+        let folded = self.folded;
+        let row = Row {
+            labels,
+            owner,
+            cells,
+        };
+        self.add(row, now);
+        self.folded = folded;
     }
 
     /// The series of these labels is still of use, though nothing was added to it.
     pub fn touch(&mut self, labels: &[Box<str>], now: Instant) {
-        if let Some(entry) = self.entries.get_mut(labels) {
+        if let Some(entry) = self.get_mut(labels) {
             entry.touched = now;
         }
     }
@@ -171,40 +201,26 @@ impl Group {
         idle: Duration,
         is_alive: &mut dyn FnMut(&Owner) -> bool,
     ) {
-        let Self {
-            entries,
-            other,
-            mortal,
-            label_names,
-            ..
-        } = self;
-        if label_names.is_empty() {
+        if self.label_names.is_empty() {
             return;
         }
-        entries.retain(|_, entry| {
-            if now.saturating_duration_since(entry.touched) < idle {
-                return true;
-            }
-            let keep = match entry.owners.as_slice() {
-                [] => !*mortal,
-                owners => owners.iter().any(&mut *is_alive),
-            };
-            if !keep {
-                merge(other, std::mem::take(&mut entry.cells), now);
-            }
-            keep
+        let gone = self.entries.take_out(|entry| {
+            let is_idle = now.saturating_duration_since(entry.touched) >= idle;
+            is_idle
+                && match entry.owners.as_slice() {
+                    [] => self.mortal,
+                    owners => !owners.iter().any(&mut *is_alive),
+                }
         });
+        for entry in gone {
+            merge(&mut self.other, entry.cells, now);
+        }
     }
 
     /// The families as they are, one a column.
     pub fn families(&self) -> Vec<Family> {
-        let family = |(index, column): (usize, &Column)| Family {
-            name: column.name.clone(),
-            help: column.help.clone(),
-            unit: column.unit.clone(),
-            kind: column.kind,
-            scale: column.scale,
-            bounds: column.bounds.clone(),
+        let family = |(index, metric): (usize, &Metric)| Family {
+            metric: metric.clone(),
             label_names: self.label_names.clone(),
             series: self.series(index),
         };
@@ -212,9 +228,12 @@ impl Group {
     }
 
     fn series(&self, column: usize) -> Vec<Series> {
-        let labelled = self
-            .entries
-            .iter()
+        let mut labelled: Vec<&(Labels, Entry)> = self.entries.iter().collect();
+        if labelled.len() <= SORTED_MAX {
+            labelled.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        }
+        let labelled = labelled
+            .into_iter()
             .map(|(labels, entry)| (labels.clone(), entry));
         let other = self.other.iter().map(|entry| (self.other_labels(), entry));
         labelled
@@ -238,7 +257,12 @@ impl Entry {
             .iter_mut()
             .zip(cells)
             .for_each(|(cell, added)| cell.merge(added));
-        let Some(owner) = owner else { return };
+        if let Some(owner) = owner {
+            self.owned_by(owner);
+        }
+    }
+
+    fn owned_by(&mut self, owner: Owner) {
         if !self.owners.contains(&owner) {
             if self.owners.len() >= OWNERS_MAX {
                 self.owners.remove(0);
@@ -274,10 +298,13 @@ fn merge(other: &mut Option<Entry>, cells: Vec<Cell>, now: Instant) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::family::Sample;
+    use crate::export::{
+        buckets::Bounds,
+        family::{Kind, Sample, Scale},
+    };
 
     fn group(room: usize, mortal: bool) -> Group {
-        let column = Column {
+        let column = Metric {
             name: "calls".into(),
             help: "".into(),
             unit: "".into(),
@@ -368,6 +395,28 @@ mod tests {
             counts(&group).iter().map(|(_, count)| count).sum::<i128>(),
             18
         );
+    }
+
+    #[test]
+    fn sums_of_a_group_before_are_kept() {
+        let (mut before, mut group, now) = (group(2, false), group(2, false), Instant::now());
+        for (comm, count) in [("a", 1), ("b", 2), ("c", 4)] {
+            before.add(row(comm, count, Some(1)), now);
+        }
+        group.add(row("d", 8, None), now);
+        group.add(row("b", 16, Some(2)), now);
+        group.inherit(before, now);
+        assert_eq!(
+            counts(&group),
+            expected(&[("b", 18), ("d", 8), ("other", 5)])
+        );
+        assert_eq!(group.folded(), 1);
+        let mut asked = Vec::new();
+        group.expire(now, Duration::ZERO, &mut |owner| {
+            asked.push(owner.clone());
+            false
+        });
+        assert_eq!(asked, [Owner::Process(2), Owner::Process(1)]);
     }
 
     #[test]

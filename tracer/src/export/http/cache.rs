@@ -66,6 +66,8 @@ impl Scrapes {
         {
             return Ok(scrape.clone());
         }
+        // Not kept beside the one that comes.
+        *last = None;
         let snapshot = timeout(PATIENCE, self.snapshot())
             .await
             .ok()

@@ -40,7 +40,9 @@ impl Listener {
             let address = socket.local_addr()?;
             Ok(Self { socket, address })
         };
-        bind().with_context(|| format!("cannot listen on {address}"))
+        bind().with_context(|| {
+            format!("cannot listen on {address}: choose another address by --listen or --export")
+        })
     }
 
     /// Where it listens: with the port that the kernel chose where 0 was asked for.

@@ -62,7 +62,7 @@ fn of_family(family: &Family) -> Value {
     let mut series: Vec<(f64, &Series)> =
         family.series.iter().map(|one| (weight(one), one)).collect();
     series.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let most = match family.kind {
+    let most = match family.metric.kind {
         Kind::Histogram => HISTOGRAMS_MAX,
         _ => SERIES_MAX,
     };
@@ -72,10 +72,10 @@ fn of_family(family: &Family) -> Value {
         .take(most)
         .map(|(_, one)| of_series(family, one));
     json!({
-        "name": &*family.name,
-        "help": &*family.help,
-        "unit": &*family.unit,
-        "kind": match family.kind {
+        "name": &*family.metric.name,
+        "help": &*family.metric.help,
+        "unit": &*family.metric.unit,
+        "kind": match family.metric.kind {
             Kind::Counter => "counter",
             Kind::Gauge | Kind::Info => "gauge",
             Kind::Histogram => "histogram",
@@ -103,14 +103,14 @@ fn of_series(family: &Family, series: &Series) -> Value {
         .zip(series.labels.iter())
         .map(|(name, value)| json!([&**name, &**value]))
         .collect();
-    let scaled = |raw: i128| family.scale.apply(raw);
+    let scaled = |raw: i128| family.metric.scale.apply(raw);
     let values = match &series.sample {
         Sample::Number(number) => json!({ "value": scaled(*number) }),
         Sample::Float(number) => json!({ "value": number }),
         Sample::Summary { count, sum } => json!({ "count": count, "sum": scaled(*sum) }),
         Sample::Histogram { slots, sum } => {
             let (mut buckets, mut before) = (Vec::new(), 0);
-            slots.cumulative(&family.bounds, |bound, count| {
+            slots.cumulative(&family.metric.bounds, |bound, count| {
                 buckets.push(json!([scaled(bound.into()), count - before]));
                 before = count;
             });
@@ -163,8 +163,8 @@ mod tests {
             &[],
             Vec::new(),
         );
-        family.scale = Scale::NANO;
-        family.bounds = Bounds::exponential(1, 10, 12);
+        family.metric.scale = Scale::NANO;
+        family.metric.bounds = Bounds::exponential(1, 10, 12);
         family.series.push(Series {
             labels: [].into(),
             sample: Sample::Histogram { slots, sum: 23_000 },

@@ -12,7 +12,7 @@ use crate::{
     export::{
         buckets::Bounds,
         family::Kind,
-        group::Column,
+        family::Metric,
         name::{family_name, label_name, sentence},
         rows::Options,
     },
@@ -65,7 +65,7 @@ fn are_distinct(labels: &[Box<str>]) -> bool {
 }
 
 /// The family that a map is.
-pub fn column(map: &Map, shape: Shape, hint: &Hint, options: &Options) -> Column {
+pub fn column(map: &Map, shape: Shape, hint: &Hint, options: &Options) -> Metric {
     let own_name = map.name.trim_start_matches('@');
     let hinted = hint.unit.as_deref().and_then(Unit::by_name);
     // What is counted has no unit, whatever its name ends in.
@@ -88,7 +88,7 @@ pub fn column(map: &Map, shape: Shape, hint: &Hint, options: &Options) -> Column
         .help
         .clone()
         .unwrap_or_else(|| format!("Map {} of the script", map.name));
-    Column {
+    Metric {
         name: family_name(&[&options.prefix, name], unit.base.name).into(),
         help: sentence(&help).into(),
         unit: unit.base.name.into(),

@@ -2,7 +2,7 @@
 //! script empties, or a key that it deletes, does not set them back.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     ops::Range,
     rc::Rc,
     time::{Duration, Instant},
@@ -22,6 +22,7 @@ use crate::{
         buckets::{Slot, Slots},
         family::Labels,
         group::{Cell, Group, Owner, Row},
+        indexed::Indexed,
         name::clean,
         rows::Options,
     },
@@ -41,6 +42,8 @@ pub struct Maps {
     label_bytes_max: usize,
     /// By the number of the map.
     exported: BTreeMap<usize, Exported>,
+    /// Room for the next look.
+    read: Read,
 }
 
 struct Exported {
@@ -48,8 +51,7 @@ struct Exported {
     /// The label `pid` among its labels, which tells whose a series is.
     pid: Option<usize>,
     group: Group,
-    /// Keys that the kernel's map held at the last look.
-    known: HashMap<Box<[u8]>, Known>,
+    known: KnownKeys,
     /// How often the map was looked at.
     looks: u64,
 }
@@ -58,6 +60,8 @@ struct Exported {
 struct Known {
     labels: Labels,
     owner: Option<Owner>,
+    /// Where its series is.
+    place: usize,
     /// The last look that found it.
     look: u64,
     /// When its series was last said to be of use.
@@ -93,6 +97,11 @@ struct Quantity {
 }
 
 impl Read {
+    fn clear(&mut self) {
+        self.keys.clear();
+        self.measures.clear();
+    }
+
     fn add(&mut self, found: &Measure<'_>) {
         let start = self.keys.len();
         self.keys.extend(found.key);
@@ -146,6 +155,7 @@ impl Maps {
             image,
             label_bytes_max: options.label_bytes_max,
             exported,
+            read: Read::default(),
         })
     }
 
@@ -154,6 +164,25 @@ impl Maps {
         self.exported
             .values_mut()
             .map(|exported| &mut exported.group)
+    }
+
+    /// Gives up all series, by the number of their map.
+    pub fn give_up(&mut self) -> BTreeMap<usize, Group> {
+        std::mem::take(&mut self.exported)
+            .into_iter()
+            .map(|(map, exported)| (map, exported.group))
+            .collect()
+    }
+
+    /// Takes over the sums of the same script before: what only grows. What goes up and down is as it is.
+    pub fn inherit(&mut self, before: BTreeMap<usize, Group>, now: Instant) {
+        for (map, group) in before {
+            if let Some(own) = self.exported.get_mut(&map)
+                && !own.is_level()
+            {
+                own.group.inherit(group, now);
+            }
+        }
     }
 
     /// Looks at all maps.
@@ -174,7 +203,8 @@ impl Maps {
             return Ok(());
         };
         let described = &self.image.maps[map];
-        let (shape, mut read) = (exported.shape, Read::default());
+        let (shape, read) = (exported.shape, &mut self.read);
+        read.clear();
         session.for_each_entry(map, &mut |entry| {
             if let Some(found) = measure(described, shape, entry) {
                 read.add(&found);
@@ -185,7 +215,7 @@ impl Maps {
             let texts = keys.texts(described, key);
             texts.iter().map(|text| clean(text, limit)).collect()
         };
-        exported.absorb(&read, &mut texts, now);
+        exported.absorb(read, &mut texts, now);
         Ok(())
     }
 
@@ -227,25 +257,25 @@ impl Exported {
             shape,
             pid: labels.iter().position(|label| &**label == "pid"),
             group: Group::new(labels, vec![column], options.series_max, true),
-            known: HashMap::new(),
+            known: KnownKeys::default(),
             looks: 0,
         })
     }
 
+    /// True where it goes up and down.
+    fn is_level(&self) -> bool {
+        matches!(self.shape, Shape::Level | Shape::Least | Shape::Greatest)
+    }
+
     fn absorb(&mut self, read: &Read, texts: &mut dyn FnMut(&[u8]) -> Labels, now: Instant) {
-        let is_level = matches!(self.shape, Shape::Level | Shape::Least | Shape::Greatest);
+        let is_level = self.is_level();
         if is_level {
             self.group.clear();
         }
         self.looks += 1;
-        for (key, found) in read.iter() {
-            if !self.known.contains_key(key) {
-                let known = self.meet(texts(key), now);
-                self.known.insert(key.into(), known);
-            }
-            let Some(known) = self.known.get_mut(key) else {
-                continue;
-            };
+        let pid = self.pid;
+        for (position, (key, found)) in read.iter().enumerate() {
+            let known = self.known.get(position, key, || meet(texts(key), pid, now));
             let before = known.exchange(found, self.looks);
             let cell = match is_level {
                 true => Some(level(self.shape, found.sum)),
@@ -258,39 +288,67 @@ impl Exported {
                 owner: known.owner.clone(),
                 cells: vec![cell],
             };
-            self.group.add(row, now);
+            self.group.add_at(&mut known.place, row, now);
         }
         self.forget(now);
-    }
-
-    fn meet(&self, labels: Labels, now: Instant) -> Known {
-        let pid = self.pid.and_then(|pid| labels[pid].parse().ok());
-        Known {
-            labels,
-            owner: pid.map(Owner::Process),
-            look: 0,
-            touched: now,
-            buckets: Vec::new(),
-        }
     }
 
     /// Forgets keys that were not found, and tells of the others that they are there: only a process that has gone
     /// ends their series.
     fn forget(&mut self, now: Instant) {
-        let Self {
-            known,
-            group,
-            looks,
-            ..
-        } = self;
-        known.retain(|_, known| {
+        self.known.forget_all_but(self.looks);
+        for known in self.known.all.values_mut() {
             let is_due = now.saturating_duration_since(known.touched) >= TOUCH_PERIOD;
-            if known.look == *looks && known.owner.is_none() && is_due {
-                group.touch(&known.labels, now);
+            if known.owner.is_none() && is_due {
+                self.group.touch(&known.labels, now);
                 known.touched = now;
             }
-            known.look == *looks
-        });
+        }
+    }
+}
+
+/// A key that was not known. `pid` is the label that tells whose it is.
+fn meet(labels: Labels, pid: Option<usize>, now: Instant) -> Known {
+    let pid = pid.and_then(|pid| labels[pid].parse().ok());
+    Known {
+        labels,
+        owner: pid.map(Owner::Process),
+        place: 0,
+        look: 0,
+        touched: now,
+        // Most have one, and there are as many of these as keys in the kernel.
+        buckets: Vec::with_capacity(1),
+    }
+}
+
+/// Keys that the kernel's map held at the last look. It gives its entries in the same order as long as none comes or goes:
+/// then each is found at its place, without a search.
+#[derive(Default)]
+struct KnownKeys {
+    all: Indexed<Rc<[u8]>, Known>,
+    /// Where each is among all, by the places of entries in the last look.
+    order: Vec<usize>,
+}
+
+impl KnownKeys {
+    /// The key of the entry that a look has found at `position`.
+    fn get(&mut self, position: usize, key: &[u8], meet: impl FnOnce() -> Known) -> &mut Known {
+        let is_it = |&place: &usize| self.all.key_at(place).is_some_and(|known| **known == *key);
+        let likely = self.order.get(position).copied().filter(is_it);
+        let place = match likely.or_else(|| self.all.place(key)) {
+            Some(place) => place,
+            None => self.all.push(key.into(), meet()),
+        };
+        match self.order.get_mut(position) {
+            Some(known) => *known = place,
+            None => self.order.push(place),
+        }
+        self.all.at_mut(place)
+    }
+
+    /// Forgets keys that this look has not found.
+    fn forget_all_but(&mut self, look: u64) {
+        self.all.take_out(|known| known.look != look);
     }
 }
 

@@ -2,14 +2,21 @@
 //! what it has.
 
 pub mod alive;
+mod counts;
 pub mod script;
 pub mod tool;
 
-use std::{rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    time::Duration,
+};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{family::Family, group::Group};
+use self::counts::Counts;
+use super::{family::Family, group::Group, rows::Groups};
 use crate::{
     kernel::{map::Fill, session::ProgramStats},
     report::{Lost, cause_name},
@@ -34,6 +41,17 @@ pub enum State {
     Up,
     /// It does not, and why. What it found before is still told.
     Down(String),
+}
+
+/// What can be done about a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It traces.
+    Runs,
+    /// It could not be started, or failed since: it may be tried again.
+    Failed,
+    /// A script that has ended by itself.
+    Ended,
 }
 
 /// What a source tells when it is asked.
@@ -61,6 +79,8 @@ pub struct Findings {
     pub lost: Vec<(&'static str, u64)>,
     /// How large its groups of series are.
     pub sizes: Vec<Size>,
+    /// How often it was tried again to start it.
+    pub retries: u64,
 }
 
 /// How large a group of series is.
@@ -74,29 +94,55 @@ pub struct Size {
     pub folded: u64,
 }
 
+/// What is asked of a source.
+pub enum Request {
+    /// Tell what it has.
+    Tell(Reply),
+    /// Give up all series: another one takes its place.
+    GiveUp(oneshot::Sender<Estate>),
+    /// Add these to its own.
+    Inherit(Estate),
+}
+
+/// The series of a source that has failed.
+pub enum Estate {
+    /// Of a tool.
+    Tool(Groups),
+    /// Of a script, by the number of the map.
+    Script(BTreeMap<usize, Group>),
+}
+
 /// A source that runs. Dropping it ends and detaches it.
 pub struct Handle {
     /// The source's name.
     pub name: Rc<str>,
-    /// It was loaded and attached.
-    pub has_started: bool,
-    requests: mpsc::Sender<Reply>,
+    /// What can be done about it. The source says so.
+    pub health: Rc<Cell<Health>>,
+    /// How often it was tried again to start it.
+    pub retries: u64,
+    requests: mpsc::Sender<Request>,
+    /// What was told last of what only grows and is no series, and what it had when it began.
+    told: RefCell<Counts>,
+    before: Counts,
 }
 
 /// Where an answer goes.
 pub type Reply = oneshot::Sender<Findings>;
 
-/// Requests that wait for a source's answer.
-pub type Requests = mpsc::Receiver<Reply>;
+/// Requests that wait for the source.
+pub type Requests = mpsc::Receiver<Request>;
 
 impl Handle {
-    /// A handle, and where its requests come.
+    /// A handle of a source that runs, and where its requests come.
     pub fn new(name: &str) -> (Self, Requests) {
         let (requests, receiver) = mpsc::channel(1);
         let handle = Self {
             name: name.into(),
-            has_started: false,
+            health: Rc::new(Cell::new(Health::Runs)),
+            retries: 0,
             requests,
+            told: RefCell::default(),
+            before: Counts::default(),
         };
         (handle, receiver)
     }
@@ -104,8 +150,29 @@ impl Handle {
     /// What the source has; [`None`] where it has ended.
     pub async fn findings(&self) -> Option<Findings> {
         let (reply, findings) = oneshot::channel();
-        self.requests.send(reply).await.ok()?;
-        findings.await.ok()
+        self.requests.send(Request::Tell(reply)).await.ok()?;
+        let mut findings = findings.await.ok()?;
+        findings.retries = self.retries;
+        self.before.add_to(&mut findings);
+        self.told.borrow_mut().learn(&findings);
+        Some(findings)
+    }
+
+    /// Takes the place of one of the same source that has failed: what only grows goes on from what that had.
+    pub async fn succeed(&mut self, old: &Self) {
+        // Asked once more, so that nothing is left out.
+        let _ = old.findings().await;
+        self.retries = old.retries;
+        self.before = old.told.borrow().clone();
+        let (reply, estate) = oneshot::channel();
+        let asked = old.requests.send(Request::GiveUp(reply)).await;
+        // One whose task has ended has nothing any more.
+        if asked.is_ok()
+            && let Ok(estate) = estate.await
+            && self.requests.send(Request::Inherit(estate)).await.is_err()
+        {
+            log::error!("{}: what it had counted before is lost", self.name);
+        }
     }
 }
 
@@ -130,3 +197,6 @@ fn sizes<'g>(groups: impl Iterator<Item = &'g mut Group>) -> Vec<Size> {
     };
     groups.filter_map(size).collect()
 }
+
+#[cfg(test)]
+mod tests;

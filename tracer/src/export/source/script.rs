@@ -1,6 +1,11 @@
 //! A script as a source. It runs in a task of its own; what its maps hold is read by visits between two records.
 
-use std::{cell::RefCell, io, rc::Rc, time::Instant as Moment};
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    rc::Rc,
+    time::Instant as Moment,
+};
 
 use tokio::{
     select,
@@ -9,7 +14,10 @@ use tokio::{
 };
 use tracer_script::{probe::Target, program::Image};
 
-use super::{CATCH_UP, Common, Findings, Handle, Reply, Requests, State, alive::Alive, sizes};
+use super::{
+    CATCH_UP, Common, Estate, Findings, Handle, Health, Reply, Request, Requests, State,
+    alive::Alive, sizes,
+};
 use crate::{
     engine::every,
     export::{
@@ -51,10 +59,14 @@ pub type Ended = oneshot::Receiver<Result<u8, Failure>>;
 /// Compiles, loads and attaches a script and has it run on this thread. One that fails is there, too: it says that it
 /// is down.
 pub fn start(wanted: Wanted, kernel: &Kernel) -> anyhow::Result<(Handle, Ended)> {
-    let (mut handle, requests) = Handle::new(&wanted.name);
+    let (handle, requests) = Handle::new(&wanted.name);
     let (end, ended) = oneshot::channel();
     let alive = Alive::new(&Cgroups::open()?);
-    let shared = Rc::new(RefCell::new(Shared::new(alive, &wanted.common)));
+    let shared = Rc::new(RefCell::new(Shared::new(
+        alive,
+        &wanted.common,
+        handle.health.clone(),
+    )));
     let mut source = Source {
         name: wanted.name.clone(),
         about: wanted.about.clone(),
@@ -69,7 +81,6 @@ pub fn start(wanted: Wanted, kernel: &Kernel) -> anyhow::Result<(Handle, Ended)>
             shared.borrow_mut().maps = Some(loaded.maps);
             let mut started = loaded.started;
             source.visits = Some(admit(&mut started, shared.clone()));
-            handle.has_started = true;
             tokio::task::spawn_local(async move {
                 let result = started.until_the_end().await;
                 shared.borrow_mut().ended(&wanted.name, &result);
@@ -185,6 +196,7 @@ fn admit(started: &mut Started, shared: Rc<RefCell<Shared>>) -> mpsc::Sender<Vis
 struct Shared {
     maps: Option<Maps>,
     state: State,
+    health: Rc<Cell<Health>>,
     alive: Alive,
     common: Common,
     programs: Vec<ProgramStats>,
@@ -194,10 +206,11 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(alive: Alive, common: &Common) -> Self {
+    fn new(alive: Alive, common: &Common, health: Rc<Cell<Health>>) -> Self {
         Self {
             maps: None,
             state: State::Up,
+            health,
             alive,
             common: common.clone(),
             programs: Vec::new(),
@@ -246,6 +259,10 @@ impl Shared {
                 reason.to_owned()
             }
         };
+        self.health.set(match result {
+            Ok(_) => Health::Ended,
+            Err(_) => Health::Failed,
+        });
         self.programs.clear();
         self.state = State::Down(reason);
     }
@@ -279,11 +296,27 @@ impl Source {
         loop {
             select! {
                 request = requests.recv() => match request {
-                    Some(reply) => self.answer(reply).await,
+                    Some(Request::Tell(reply)) => self.answer(reply).await,
+                    Some(Request::GiveUp(to)) => {
+                        // Who asked may have gone away meanwhile.
+                        let _ = to.send(self.give_up());
+                    }
+                    Some(Request::Inherit(estate)) => self.inherit(estate),
                     None => return,
                 },
                 _ = catching_up.tick() => self.visit(true).await,
             }
+        }
+    }
+
+    fn give_up(&self) -> Estate {
+        let maps = &mut self.shared.borrow_mut().maps;
+        Estate::Script(maps.as_mut().map(Maps::give_up).unwrap_or_default())
+    }
+
+    fn inherit(&self, estate: Estate) {
+        if let (Estate::Script(groups), Some(maps)) = (estate, &mut self.shared.borrow_mut().maps) {
+            maps.inherit(groups, Moment::now());
         }
     }
 
@@ -331,6 +364,7 @@ impl Source {
             events: shared.records,
             lost: shared.lost.clone(),
             sizes,
+            retries: 0,
         }
     }
 }

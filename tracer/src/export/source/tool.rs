@@ -1,10 +1,17 @@
 //! A tool as a source.
 
-use std::time::{Duration, Instant as Moment};
+use std::{
+    cell::Cell,
+    rc::Rc,
+    time::{Duration, Instant as Moment},
+};
 
 use tokio::{select, time::Instant};
 
-use super::{CATCH_UP, Common, Findings, Handle, Reply, Requests, State, alive::Alive, sizes};
+use super::{
+    CATCH_UP, Common, Estate, Findings, Handle, Health, Reply, Request, Requests, State,
+    alive::Alive, sizes,
+};
 use crate::{
     cli,
     engine::{
@@ -45,6 +52,7 @@ pub struct Wanted {
 struct Source {
     name: String,
     about: String,
+    health: Rc<Cell<Health>>,
     state: State,
     since_ns: u64,
     working: Option<Working>,
@@ -59,15 +67,14 @@ struct Source {
 
 /// Loads and attaches a tool and has it run on this thread. One that fails is there, too: it says that it is down.
 pub fn start(wanted: Wanted, kernel: &Kernel) -> anyhow::Result<Handle> {
-    let (mut handle, requests) = Handle::new(&wanted.name);
-    let source = Source::new(wanted, kernel)?;
-    handle.has_started = source.working.is_some();
+    let (handle, requests) = Handle::new(&wanted.name);
+    let source = Source::new(wanted, kernel, handle.health.clone())?;
     tokio::task::spawn_local(source.serve(requests));
     Ok(handle)
 }
 
 impl Source {
-    fn new(wanted: Wanted, kernel: &Kernel) -> anyhow::Result<Self> {
+    fn new(wanted: Wanted, kernel: &Kernel, health: Rc<Cell<Health>>) -> anyhow::Result<Self> {
         let Wanted {
             name,
             about,
@@ -78,6 +85,7 @@ impl Source {
             common,
         } = wanted;
         let mut names = Names::new()?;
+        names.keep_few();
         let mut rows = Rows::new(options);
         let working = Working::load(tool_name, tool, &flags, (kernel, &names), None, VIEW);
         let started = working.and_then(|mut working| {
@@ -88,6 +96,7 @@ impl Source {
             Ok(working) => (Some(working), State::Up),
             Err(error) => {
                 log::error!("{name} is down: {error:#}");
+                health.set(Health::Failed);
                 (None, State::Down(format!("{error:#}")))
             }
         };
@@ -99,6 +108,7 @@ impl Source {
             alive: Alive::new(names.cgroups()),
             name,
             about,
+            health,
             state,
             working,
             names,
@@ -117,7 +127,16 @@ impl Source {
         loop {
             let done = select! {
                 request = requests.recv() => match request {
-                    Some(reply) => self.answer(reply),
+                    Some(Request::Tell(reply)) => self.answer(reply),
+                    Some(Request::GiveUp(to)) => {
+                        // Who asked may have gone away meanwhile.
+                        let _ = to.send(Estate::Tool(self.rows.give_up()));
+                        Ok(())
+                    }
+                    Some(Request::Inherit(estate)) => {
+                        self.inherit(estate);
+                        Ok(())
+                    }
                     None => return,
                 },
                 _ = housekeeping.tick(), if self.working.is_some() => self.keep_house(),
@@ -127,6 +146,12 @@ impl Source {
             if let Err(error) = done {
                 self.fail(&error);
             }
+        }
+    }
+
+    fn inherit(&mut self, estate: Estate) {
+        if let Estate::Tool(groups) = estate {
+            self.rows.inherit(groups, Moment::now());
         }
     }
 
@@ -190,6 +215,7 @@ impl Source {
     /// It does not trace any more; what it found stays.
     fn fail(&mut self, error: &anyhow::Error) {
         log::error!("{} is down: {error:#}", self.name);
+        self.health.set(Health::Failed);
         self.state = State::Down(format!("{error:#}"));
         self.working = None;
     }
@@ -213,6 +239,7 @@ impl Source {
             events: self.events,
             lost: self.lost.clone(),
             sizes,
+            retries: 0,
         })
     }
 

@@ -156,6 +156,28 @@ fn ids_are_resolved_and_outlive_their_cgroups() {
 }
 
 #[test]
+fn cgroups_that_were_removed_are_found_where_there_are_many() {
+    for mut cgroups in hierarchies() {
+        let stays = Made::new(&point(&cgroups), &unique());
+        let goes = Made::new(&point(&cgroups), &unique());
+        let id = goes.id();
+        drop(goes);
+        // Ids are never given twice, and these are none.
+        let never: Vec<u64> = (0..100).map(|number| u64::MAX - number).collect();
+        let few = [stays.id(), id];
+        assert!(cgroups.gone(&few).is_empty());
+        let many = [few.as_slice(), &never].concat();
+        let gone = cgroups.gone(&many);
+        assert!(
+            gone.contains(&id) && !gone.contains(&stays.id()),
+            "{gone:?}"
+        );
+        // Too early to look again.
+        assert!(cgroups.gone(&many).is_empty());
+    }
+}
+
+#[test]
 fn a_cgroup_that_vanished_unseen_has_no_name() {
     for mut cgroups in hierarchies() {
         let made = Made::new(&point(&cgroups), &unique());

@@ -20,3 +20,6 @@ pub use container::{Container, Runtime};
 pub use layout::{Controller, Hierarchy, Layout, Mount};
 pub use resolve::{CgroupError, CgroupName, Cgroups};
 pub use select::{Running, SelectError, Selection};
+
+/// What to do where no cgroups are mounted.
+const MOUNT: &str = "`mount -t cgroup2 none /sys/fs/cgroup` mounts it";

@@ -1,6 +1,7 @@
 //! From ids of cgroups to their paths and owners, and back.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     fs::{self, File},
     io,
@@ -22,8 +23,15 @@ use super::{
 /// Cgroups whose names are kept.
 const MAX_NAMES: usize = 10_000;
 
+/// The same where memory counts for more: some 300 bytes each.
+const FEW_NAMES: usize = 2000;
+
 /// The least time between two walks of the hierarchy.
 const WALK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The least time between two walks to find cgroups that have gone, and how many must be known for that.
+const CENSUS_INTERVAL: Duration = Duration::from_secs(30);
+const MANY: usize = 100;
 
 /// Processes that are asked for their cgroups on a host that uses v1 and v2: some 14 µs each.
 const MAX_CENSUS: usize = 250;
@@ -38,6 +46,9 @@ const INITIAL_CGROUP_NAMESPACE: u64 = 0xEFFF_FFFB;
 /// The cgroups of this host cannot be looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum CgroupError {
+    /// Cgroups of v2 are wanted, and are not mounted.
+    #[error("no cgroup2 file system is mounted; {}", super::MOUNT)]
+    NoV2,
     /// A file of `/proc` could not be read.
     #[error(
         "cannot tell the cgroups of this host: reading {path} failed: {source}; is /proc mounted?"
@@ -124,6 +135,8 @@ pub struct Cgroups {
     hierarchy: Hierarchy,
     tree: Option<Tree>,
     names: Cache<Arc<CgroupName>>,
+    /// Names that are kept, at most.
+    names_max: usize,
     /// Where the records of container runtimes are looked for.
     records: PathBuf,
 }
@@ -131,9 +144,7 @@ pub struct Cgroups {
 impl Cgroups {
     /// Looks at how this host lays out its cgroups, and decides by which hierarchy to go.
     pub fn open() -> Result<Self, CgroupError> {
-        const PATH: &str = "/proc/self/mountinfo";
-        let text = fs::read(PATH).map_err(|source| CgroupError::Proc { path: PATH, source })?;
-        let layout = Layout::parse(&text);
+        let layout = read_layout()?;
         // Where v2 has no cgroup but its root, it tells no processes apart.
         let undecided = layout.is_hybrid() && layout.v2.as_ref().is_some_and(is_used);
         let census = if undecided {
@@ -145,6 +156,13 @@ impl Cgroups {
         Self::of(layout, hierarchy)
     }
 
+    /// The cgroups of v2, whichever tell containers apart: those whose ids `bpf_get_current_cgroup_id` gives.
+    pub fn open_v2() -> Result<Self, CgroupError> {
+        let layout = read_layout()?;
+        let mount = layout.v2.clone().ok_or(CgroupError::NoV2)?;
+        Self::of(layout, Hierarchy::V2 { mount })
+    }
+
     /// The cgroups of a hierarchy that has been decided for.
     pub(super) fn of(layout: Layout, hierarchy: Hierarchy) -> Result<Self, CgroupError> {
         let tree = hierarchy.mount().map(Tree::open).transpose()?;
@@ -154,6 +172,7 @@ impl Cgroups {
             hierarchy,
             tree,
             names,
+            names_max: MAX_NAMES,
             records: PathBuf::from("/"),
         })
     }
@@ -184,11 +203,33 @@ impl Cgroups {
         }
     }
 
+    /// Those of these cgroups that are not there any more: no process will ever be in one. To find them the hierarchy
+    /// is walked, so it is done now and then only, where there are many.
+    pub fn gone(&mut self, ids: &[u64]) -> BTreeSet<u64> {
+        if ids.len() < MANY {
+            return BTreeSet::new();
+        }
+        let Some(there) = self.tree.as_mut().and_then(Tree::census) else {
+            return BTreeSet::new();
+        };
+        ids.iter()
+            .filter(|id| !there.contains(id))
+            .copied()
+            .collect()
+    }
+
+    /// Keeps the names of so many cgroups only: for what runs for weeks, while cgroups come and go. Those that are
+    /// there are found again.
+    pub fn keep_few(&mut self) {
+        self.names = Cache::new(FEW_NAMES);
+        self.names_max = FEW_NAMES;
+    }
+
     /// Remembers the names of the cgroups that are there, up to 10,000, so that those which vanish while
     /// a trace runs can be named. It takes some 30 µs for each of them. Does nothing where it was done
     /// within the last second.
     pub fn learn(&mut self) {
-        for (id, path) in self.walk().into_iter().take(MAX_NAMES) {
+        for (id, path) in self.walk().into_iter().take(self.names_max) {
             if self.names.get(id).is_none_or(|name| name.path.is_none()) {
                 self.remember(id, Some(path));
             }
@@ -235,6 +276,12 @@ impl Cgroups {
     }
 }
 
+fn read_layout() -> Result<Layout, CgroupError> {
+    const PATH: &str = "/proc/self/mountinfo";
+    let text = fs::read(PATH).map_err(|source| CgroupError::Proc { path: PATH, source })?;
+    Ok(Layout::parse(&text))
+}
+
 /// What became of the search for a cgroup.
 enum Lookup {
     /// It has this path.
@@ -254,6 +301,9 @@ pub(super) struct Tree {
     /// hides it.
     base_level: Option<u32>,
     last_walk: Option<Instant>,
+    last_census: Option<Instant>,
+    /// All cgroups are below the mount.
+    is_whole: bool,
 }
 
 impl Tree {
@@ -271,6 +321,8 @@ impl Tree {
             point: point.clone(),
             base_level,
             last_walk: None,
+            last_census: None,
+            is_whole: id == ROOT_ID,
         })
     }
 
@@ -304,11 +356,19 @@ impl Tree {
         Ok(handle::path_of(&self.folder, id)?.and_then(|folder| self.relative(&folder)))
     }
 
+    /// The ids of all cgroups, unless it is too early, or they cannot all be seen.
+    fn census(&mut self) -> Option<BTreeSet<u64>> {
+        if is_early(self.last_census, CENSUS_INTERVAL) || !self.is_whole {
+            return None;
+        }
+        self.last_census = Some(Instant::now());
+        let visited = self.walk().ok()?;
+        let is_whole = visited.len() < walk::MAX_CGROUPS;
+        is_whole.then(|| visited.into_iter().map(|visited| visited.id).collect())
+    }
+
     fn walk_at_intervals(&mut self) -> Option<Vec<Visited>> {
-        if self
-            .last_walk
-            .is_some_and(|last| last.elapsed() < WALK_INTERVAL)
-        {
+        if is_early(self.last_walk, WALK_INTERVAL) {
             return None;
         }
         let visited = self.walk();
@@ -317,6 +377,10 @@ impl Tree {
             .inspect_err(|error| log::debug!("{}: {error}", self.point.display()))
             .ok()
     }
+}
+
+fn is_early(last: Option<Instant>, interval: Duration) -> bool {
+    last.is_some_and(|last| last.elapsed() < interval)
 }
 
 fn depth(path: &Path) -> u32 {
@@ -407,6 +471,8 @@ mod tests {
             point: point.to_owned(),
             base_level: None,
             last_walk: None,
+            last_census: None,
+            is_whole: true,
         };
         let mut cgroups = Cgroups::of(Layout::default(), Hierarchy::Unmounted).expect("no files");
         cgroups.tree = Some(tree);

@@ -64,8 +64,8 @@ impl fmt::Display for Candidates {
 pub enum SelectError {
     /// There is no file system with cgroups.
     #[error(
-        "no cgroup file system is mounted, so cgroups and containers cannot be found; \
-         `mount -t cgroup2 none /sys/fs/cgroup` mounts it"
+        "no cgroup file system is mounted, so cgroups and containers cannot be found; {}",
+        super::MOUNT
     )]
     Unmounted,
     /// There is no cgroup with this path.

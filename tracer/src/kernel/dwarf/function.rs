@@ -98,7 +98,7 @@ fn described<'a>(
 
 /// An attribute of an entry, or of the one that it refers to for all that it does not say itself. That is
 /// looked for in the same unit only.
-fn attribute<'a>(
+pub(super) fn attribute<'a>(
     unit: &Unit<Slice<'a>>,
     entry: &Die<'a>,
     name: gimli::DwAt,
@@ -119,6 +119,23 @@ fn attribute<'a>(
         entry = unit.entry(offset)?;
     }
     Ok(None)
+}
+
+/// The address that the code of a function begins at; [`None`] where it has none.
+pub(super) fn start<'a>(
+    dwarf: &gimli::Dwarf<Slice<'a>>,
+    unit: &Unit<Slice<'a>>,
+    entry: &Die<'a>,
+) -> gimli::Result<Option<u64>> {
+    for name in [gimli::DW_AT_entry_pc, gimli::DW_AT_low_pc] {
+        if let Some(value) = entry.attr_value(name)
+            && let Some(address) = dwarf.attr_address(unit, value)?
+        {
+            return Ok(Some(address));
+        }
+    }
+    let first = dwarf.die_ranges(unit, entry)?.next()?;
+    Ok(first.map(|range| range.begin))
 }
 
 fn begins_at<'a>(

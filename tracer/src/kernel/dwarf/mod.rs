@@ -4,6 +4,7 @@
 //! Source: the DWARF standard, version 5. Every answer is looked for when it is asked for: nothing is made a table of,
 //! as large programs have gigabytes of this.
 
+pub mod folders;
 mod function;
 mod lines;
 mod location;
@@ -20,7 +21,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use gimli::{EndianSlice, RunTimeEndian, SectionId, Unit};
-use object::{Architecture, CompressionFormat, Object as _};
+use object::{Architecture, CompressionFormat, Object as _, ReadRef};
 
 pub use function::{Function, Parameter};
 pub use lines::LinePlace;
@@ -28,9 +29,6 @@ pub use location::AtEntry;
 pub use types::{Kind, Member, Structure};
 
 type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
-
-/// Where distributions put what they have stripped from programs, by the number of the build.
-const BUILDS: &str = "/usr/lib/debug/.build-id";
 
 /// The debug information of a file.
 pub struct Dwarf {
@@ -188,27 +186,43 @@ fn plain<'a>(section: &impl object::ObjectSection<'a>) -> anyhow::Result<Vec<u8>
 pub(super) fn apart(path: &Path) -> anyhow::Result<Option<PathBuf>> {
     let data = fs::read(path)?;
     let file = object::File::parse(data.as_slice())?;
-    if let Some([first, rest @ ..]) = file.build_id()? {
-        let rest: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
-        let found = PathBuf::from(format!("{BUILDS}/{first:02x}/{rest}.debug"));
-        if found.is_file() {
-            return Ok(Some(found));
-        }
+    if let Some(found) = of_build(&file)? {
+        return Ok(Some(found));
     }
-    let Some((name, _)) = file.gnu_debuglink()? else {
+    let Some((name, sum)) = file.gnu_debuglink()? else {
         return Ok(None);
     };
     let name = String::from_utf8_lossy(name).into_owned();
     let folder = path.parent().unwrap_or(Path::new("/"));
     let inner = folder.strip_prefix("/").unwrap_or(folder);
-    let places = [
-        folder.join(&name),
-        folder.join(".debug").join(&name),
-        Path::new("/usr/lib/debug").join(inner).join(&name),
-    ];
-    Ok(places
-        .into_iter()
-        .find(|place| place.is_file() && place != path))
+    let beside = [folder.join(&name), folder.join(".debug").join(&name)];
+    // A folder that was given may be of this program alone.
+    let elsewhere = folders::all().flat_map(|all| [all.join(inner).join(&name), all.join(&name)]);
+    let mut places = beside.into_iter().chain(elsewhere);
+    Ok(places.find(|place| place != path && has_sum(place, sum)))
+}
+
+/// The same, by the number of the program's build.
+pub(super) fn of_build<'a, R: ReadRef<'a>>(
+    file: &object::File<'a, R>,
+) -> anyhow::Result<Option<PathBuf>> {
+    let Some([first, rest @ ..]) = file.build_id()? else {
+        return Ok(None);
+    };
+    let rest: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = format!(".build-id/{first:02x}/{rest}.debug");
+    let mut places = folders::all().map(|folder| folder.join(&name));
+    Ok(places.find(|place| place.is_file()))
+}
+
+/// Whether a file is the one that was put apart: a program may have been built anew.
+fn has_sum(path: &Path, expected: u32) -> bool {
+    let Ok(data) = fs::read(path) else {
+        return false;
+    };
+    let mut found = flate2::Crc::new();
+    found.update(&data);
+    found.sum() == expected
 }
 
 fn text(slice: Slice<'_>) -> Cow<'_, str> {

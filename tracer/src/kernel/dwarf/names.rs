@@ -5,7 +5,8 @@ use gimli::AttributeValue;
 
 use super::{
     Dwarf, Entry,
-    types::{enumerator, name_of},
+    function::{attribute, start},
+    types::{enumerator, name_of, string_of},
 };
 
 impl Dwarf {
@@ -55,6 +56,40 @@ impl Dwarf {
                 {
                     found = Some((within.0, value));
                     return Ok(true);
+                }
+            }
+            Ok(false)
+        });
+        look.with_context(|| self.damaged())?;
+        Ok(found)
+    }
+
+    /// Where the code of functions of the source begins whose names are wanted, in the program's own numbering, with these
+    /// names: of each function itself and, with `inlined`, of each place where it was put into another.
+    pub fn functions_called(
+        &self,
+        inlined: bool,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> anyhow::Result<Vec<(u64, String)>> {
+        let dwarf = self.read()?;
+        let mut found = Vec::new();
+        let look = self.find_unit(&dwarf, |unit| {
+            let mut entries = unit.entries();
+            while let Some(entry) = entries.next_dfs()? {
+                let is_wanted = match entry.tag() {
+                    gimli::DW_TAG_subprogram => true,
+                    gimli::DW_TAG_inlined_subroutine => inlined,
+                    _ => false,
+                };
+                if is_wanted
+                    && let Some(name) = attribute(unit, entry, gimli::DW_AT_name)?
+                    && let name = string_of(&dwarf, unit, name)?
+                    && wanted(&name)
+                    && let Some(address) = start(&dwarf, unit, entry)?
+                    // What the linker has thrown away begins at zero.
+                    && address != 0
+                {
+                    found.push((address, name));
                 }
             }
             Ok(false)

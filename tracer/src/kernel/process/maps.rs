@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fs, io, path::PathBuf};
 
-use super::read;
+use super::{mapping, read};
 use crate::kernel::root::Root;
 
 /// The files of which a process has code in its memory, or of which any process has: each once, with the path that
@@ -57,23 +57,16 @@ struct CodeFile {
     identity: (String, u64),
 }
 
-/// Lines of `ADDRESSES PERMISSIONS OFFSET DEVICE INODE PATH`.
+/// The files of all lines, each once.
 fn parse(maps: &str) -> Vec<CodeFile> {
     let mut seen = HashSet::new();
     let files = maps.lines().filter_map(|line| {
-        let mut rest = line;
-        let mut word = || {
-            let (word, behind) = rest.trim_start().split_once(' ')?;
-            rest = behind;
-            Some(word)
-        };
-        let (_, permissions, _) = (word()?, word()?, word()?);
-        let (device, inode) = (word()?, word()?.parse().ok()?);
-        let path = rest.trim_start();
-        let is_file = path.starts_with('/') && !path.ends_with(" (deleted)");
-        (permissions.contains('x') && is_file).then(|| CodeFile {
-            path: path.into(),
-            identity: (device.to_owned(), inode),
+        let mapping = mapping::of_code(line)?;
+        let inode = mapping.inode.parse().ok()?;
+        let is_file = mapping.path.starts_with('/') && !mapping.path.ends_with(" (deleted)");
+        is_file.then(|| CodeFile {
+            path: mapping.path.into(),
+            identity: (mapping.device.to_owned(), inode),
         })
     });
     files

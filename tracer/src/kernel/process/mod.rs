@@ -3,11 +3,16 @@
 //! A process may vanish at any time, so every question can be answered by
 //! [`ProcessError::NoProcess`]. Source: `man 5 proc`.
 
+mod code_history;
+mod mapping;
 mod maps;
 mod privileges;
+mod regions;
 
+pub use code_history::{CodeHistory, Place};
 pub use maps::files_in_use;
 pub use privileges::{PrivilegeError, Privileges};
+pub use regions::{CodeRegion, Origin, code_regions};
 
 use std::{fs, io, os::unix::fs::MetadataExt as _, path::PathBuf};
 
@@ -117,6 +122,18 @@ fn read(pid: u32, file: &str) -> Result<Vec<u8>, ProcessError> {
         Some(libc::ENOENT | libc::ESRCH) => ProcessError::NoProcess { pid },
         _ => ProcessError::Read { path, source },
     })
+}
+
+/// What a process has in a part of its memory.
+pub fn memory(pid: u32, range: std::ops::Range<u64>) -> Result<Vec<u8>, ProcessError> {
+    use std::os::unix::fs::FileExt as _;
+    let path = path(pid, "mem");
+    let mut bytes = vec![0; range.end.saturating_sub(range.start) as usize];
+    let read = fs::File::open(&path).and_then(|file| file.read_exact_at(&mut bytes, range.start));
+    match read {
+        Ok(()) => Ok(bytes),
+        Err(source) => Err(ProcessError::Read { path, source }),
+    }
 }
 
 /// Arguments end with a NUL each; a process may have overwritten them with other text.

@@ -1,6 +1,7 @@
 //! Programs: loading and running them, and what the kernel tells of them.
 
 use std::{
+    borrow::Cow,
     ffi::CStr,
     mem,
     os::fd::{AsRawFd, BorrowedFd, OwnedFd},
@@ -42,8 +43,19 @@ pub struct ProgramInfo<'a> {
     pub lines: &'a [[u32; 4]],
 }
 
-/// Loads a program. Where the verifier refuses it, `log` holds what it said.
-pub fn prog_load(spec: &ProgramSpec<'_>, log: &mut Vec<u8>) -> Result<OwnedFd> {
+/// How much the verifier tells: `include/linux/bpf_verifier.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// How it came to refuse a program (`BPF_LOG_LEVEL1`).
+    Refusal = 1,
+    /// Every instruction that it looked at, and what it knew there (`BPF_LOG_LEVEL2`).
+    All = 2,
+}
+
+/// Loads a program. What the verifier says goes into `log`, as far as there is room in it.
+///
+/// The error is `ENOSPC` where there was too little; an empty log asks for nothing to be said.
+pub fn prog_load(spec: &ProgramSpec<'_>, level: LogLevel, log: &mut [u8]) -> Result<OwnedFd> {
     let mut attr = zeroed_attr();
     // SAFETY: all fields are plain integers of one member of a union that is zero as a whole.
     let load = unsafe { &mut attr.__bindgen_anon_3 };
@@ -69,11 +81,17 @@ pub fn prog_load(spec: &ProgramSpec<'_>, log: &mut Vec<u8>) -> Result<OwnedFd> {
             holder.map_or(0, |holder| holder.as_raw_fd() as u32);
     }
     if !log.is_empty() {
-        load.log_level = 1;
+        load.log_level = level as u32;
         load.log_buf = log.as_mut_ptr() as u64;
         load.log_size = log.len() as u32;
     }
     bpf_fd(bpf_cmd::BPF_PROG_LOAD, "BPF_PROG_LOAD", &mut attr)
+}
+
+/// What the verifier wrote into the room that it was given.
+pub fn log_text(log: &[u8]) -> Cow<'_, str> {
+    let text = log.split(|&byte| byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text)
 }
 
 /// What the kernel tells of a loaded program: run time and count (where `kernel.bpf_stats_enabled`

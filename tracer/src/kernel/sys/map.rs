@@ -23,6 +23,8 @@ pub struct MapSpec<'a> {
     pub flags: u32,
     /// A BTF object and its type ids for key and value, where the kind demands them.
     pub btf: Option<(BorrowedFd<'a>, u32, u32)>,
+    /// A map of the kind that it holds, where it holds maps.
+    pub inner: Option<BorrowedFd<'a>>,
 }
 
 /// Makes a map.
@@ -40,6 +42,9 @@ pub fn map_create(spec: &MapSpec<'_>) -> Result<OwnedFd> {
         create.btf_fd = btf.as_raw_fd() as u32;
         create.btf_key_type_id = key;
         create.btf_value_type_id = value;
+    }
+    if let Some(inner) = spec.inner {
+        create.inner_map_fd = inner.as_raw_fd() as u32;
     }
     bpf_fd(bpf_cmd::BPF_MAP_CREATE, "BPF_MAP_CREATE", &mut attr)
 }
@@ -72,6 +77,21 @@ pub fn map_update(map: BorrowedFd<'_>, key: &[u8], value: &[u8], flags: u64) -> 
     bpf(
         bpf_cmd::BPF_MAP_UPDATE_ELEM,
         "BPF_MAP_UPDATE_ELEM",
+        &mut attr,
+    )
+    .map(drop)
+}
+
+/// Sets the values of many keys, which lie one behind the other as their values do: Linux 5.6.
+pub fn map_update_batch(map: BorrowedFd<'_>, keys: &[u8], values: &[u8], count: u32) -> Result<()> {
+    let mut attr = zeroed_attr();
+    attr.batch.map_fd = map.as_raw_fd() as u32;
+    attr.batch.keys = keys.as_ptr() as u64;
+    attr.batch.values = values.as_ptr() as u64;
+    attr.batch.count = count;
+    bpf(
+        bpf_cmd::BPF_MAP_UPDATE_BATCH,
+        "BPF_MAP_UPDATE_BATCH",
         &mut attr,
     )
     .map(drop)

@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
-use aya_obj::generated::perf_event_attr;
+use aya_obj::generated::{perf_event_attr, perf_event_sample_format, perf_sw_ids, perf_type_id};
 
 use super::{Result, SysError};
 
@@ -66,12 +66,37 @@ pub fn perf_event_open(event: &PerfEvent, pid: i32, cpu: i32) -> Result<OwnedFd>
     attr.bp_type = event.breakpoint;
     attr.__bindgen_anon_3.config1 = event.config1;
     attr.__bindgen_anon_4.config2 = event.config2;
+    open(&attr, pid, cpu)
+}
+
+/// Opens an event that tells, for all processes on a CPU, what code they map (`PERF_RECORD_MMAP2`), that they become
+/// other programs (`PERF_RECORD_COMM`) and that they make others (`PERF_RECORD_FORK`), each with the time. It is
+/// ready to be read once there are so many bytes.
+pub fn perf_code_events(cpu: u32, wake_bytes: u32) -> Result<OwnedFd> {
+    // SAFETY: perf_event_attr is plain integers and bit fields, for which zero is a valid value.
+    let mut attr: perf_event_attr = unsafe { mem::zeroed() };
+    attr.size = size_of::<perf_event_attr>() as u32;
+    attr.type_ = perf_type_id::PERF_TYPE_SOFTWARE as u32;
+    attr.config = perf_sw_ids::PERF_COUNT_SW_DUMMY as u64;
+    attr.sample_type = perf_event_sample_format::PERF_SAMPLE_TIME as u64;
+    attr.set_sample_id_all(1);
+    attr.set_mmap(1);
+    attr.set_mmap2(1);
+    attr.set_comm(1);
+    attr.set_comm_exec(1);
+    attr.set_task(1);
+    attr.set_watermark(1);
+    attr.__bindgen_anon_2.wakeup_watermark = wake_bytes;
+    open(&attr, -1, cpu as i32)
+}
+
+fn open(attr: &perf_event_attr, pid: i32, cpu: i32) -> Result<OwnedFd> {
     const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;
     // SAFETY: attr is valid and lives through the call; what config1 points to is borrowed by the caller.
     let fd = unsafe {
         libc::syscall(
             libc::SYS_perf_event_open,
-            std::ptr::from_ref(&attr),
+            std::ptr::from_ref(attr),
             pid,
             cpu,
             -1 as libc::c_int,

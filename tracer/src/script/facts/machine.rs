@@ -2,7 +2,7 @@
 
 use std::{fs, os::linux::fs::MetadataExt as _, path::Path};
 
-use tracer_script::probe::AttachKind;
+use tracer_script::{facts::UserSymbol, probe::AttachKind};
 
 use crate::{
     kernel::{
@@ -42,15 +42,23 @@ fn address_of(symbols: &[u8], name: &str) -> Option<u64> {
     None
 }
 
-/// The address of a symbol in a file: that of the program's own numbering, as `nm` shows it.
-pub(super) fn user_symbol(path: &str, name: &str) -> Option<u64> {
-    match symbols::address(Path::new(path), name) {
-        Ok(found) => found,
-        Err(error) => {
-            log::warn!("cannot read the symbols of {path}: {error:#}");
-            None
-        }
-    }
+/// A function or variable of a file.
+pub(super) fn user_symbol(path: &str, name: &str) -> Option<UserSymbol> {
+    let found = readable(path, symbols::address(Path::new(path), name));
+    found.map(|(address, size)| UserSymbol { address, size })
+}
+
+/// The address of a place of a file, in the program's own numbering.
+pub(super) fn user_address(path: &str, offset: u64) -> Option<u64> {
+    readable(path, symbols::address_of_offset(Path::new(path), offset))
+}
+
+/// What was found in a file, with a warning where it cannot be read.
+fn readable<T>(path: &str, found: anyhow::Result<Option<T>>) -> Option<T> {
+    found.unwrap_or_else(|error| {
+        log::warn!("cannot read the symbols of {path}: {error:#}");
+        None
+    })
 }
 
 /// The number of a cgroup: the inode number of its folder, on 64-bit kernels (`kernfs_ino()` of

@@ -16,7 +16,7 @@ use std::{cell::RefCell, collections::HashMap, hash::Hash, os::fd::OwnedFd, path
 
 use anyhow::{Context as _, anyhow};
 use tracer_script::{
-    facts::{EventField, ExpandOptions, Facts, Signature, Struct},
+    facts::{EventField, ExpandOptions, Facts, Signature, Struct, UserSymbol},
     probe::{AttachKind, PROGRAM, Target},
     types::Type,
 };
@@ -350,8 +350,12 @@ impl Facts for KernelFacts<'_> {
         })
     }
 
-    fn user_symbol(&self, path: &str, name: &str) -> Option<u64> {
+    fn user_symbol(&self, path: &str, name: &str) -> Option<UserSymbol> {
         machine::user_symbol(path, name)
+    }
+
+    fn user_address(&self, path: &str, offset: u64) -> Option<u64> {
+        machine::user_address(path, offset)
     }
 
     fn cgroup_id(&self, path: &str) -> Option<u64> {

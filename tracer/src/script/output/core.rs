@@ -10,7 +10,7 @@ use tracer_script::{
     Diagnostic, Level,
     diagnostic::Span,
     format::Format,
-    program::{Action, Image},
+    program::{Action, ActionKind, Image},
     source::Place,
     types::Type,
 };
@@ -47,10 +47,15 @@ impl Core {
             stacks,
             errors,
         } = context;
+        let mut names = Names::new(&image.config, stacks);
+        let is_user = |action: &Action| matches!(action.kind, ActionKind::Process);
+        if image.actions.iter().any(is_user) {
+            names.symbols.watch();
+        }
         Self {
             out: Vec::with_capacity(SPILL_BYTES + 4096),
             quiet,
-            names: Names::new(&image.config, stacks),
+            names,
             image,
             writer,
             errors,

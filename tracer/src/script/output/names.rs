@@ -6,7 +6,7 @@ use super::{Stacks, signals, symbols::Symbols, time::WallClock};
 use crate::{
     glob::Glob,
     kernel::{
-        cgroup::{Cgroups, Hierarchy},
+        cgroup::Cgroups,
         syscalls::{self, Abi, errno},
         user::Users,
     },
@@ -58,7 +58,9 @@ impl Names {
     /// The path of a cgroup with its hierarchy, `unified:/user.slice`, where that hierarchy matches the filter;
     /// empty where it does not, or where there is no such cgroup.
     pub fn cgroup_path(&mut self, id: u64, filter: &str) -> String {
-        let open = || match Cgroups::open() {
+        /// What the hierarchy of cgroup v2 is called.
+        const UNIFIED: &str = "unified";
+        let open = || match Cgroups::open_v2() {
             Ok(cgroups) => Some(cgroups),
             Err(error) => {
                 log::warn!("cgroups have no paths: {error}");
@@ -68,16 +70,11 @@ impl Names {
         let Some(cgroups) = self.cgroups.get_or_insert_with(open) else {
             return String::new();
         };
-        let hierarchy = match cgroups.hierarchy() {
-            Hierarchy::V2 { .. } => "unified",
-            Hierarchy::V1 { controller, .. } => controller.name,
-            Hierarchy::Unmounted => return String::new(),
-        };
-        if !filter.is_empty() && !Glob::new(filter).matches(hierarchy.as_bytes()) {
+        if !filter.is_empty() && !Glob::new(filter).matches(UNIFIED.as_bytes()) {
             return String::new();
         }
         match &cgroups.name(id).path {
-            Some(path) => format!("{hierarchy}:{path}"),
+            Some(path) => format!("{UNIFIED}:{path}"),
             None => String::new(),
         }
     }

@@ -143,6 +143,7 @@ impl Actor {
                 }
             }
             ActionKind::Process => self.face.process(first_word(args) as u32),
+            ActionKind::Unwind => self.session.learn_stacks_of(first_word(args) as u32)?,
             ActionKind::HelperError(_) => {
                 if self.wanted.helper_errors {
                     self.face.record(action, args)?;

@@ -45,6 +45,23 @@ impl Actor {
                 "stacks were lost, as the map of stacks was full",
             ),
             (
+                losses.cut.other,
+                "stacks of dw_ustack have one frame, as they are of processes that are not followed, or were not \
+                 known yet",
+            ),
+            (
+                losses.cut.unread,
+                "stacks of dw_ustack end early, at code that was mapped after the process was last looked at",
+            ),
+            (
+                losses.cut.unknown,
+                "stacks of dw_ustack end early, at code that does not tell how it is left",
+            ),
+            (
+                losses.cut.memory,
+                "stacks of dw_ustack end early, at memory that could not be read",
+            ),
+            (
                 self.session.left_out()?,
                 "runs of probes were left out by the kernel, as one was at work on that CPU",
             ),

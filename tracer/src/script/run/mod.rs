@@ -13,6 +13,7 @@ mod visit;
 mod tests;
 
 use std::{
+    cell::RefCell,
     ffi::OsString,
     fs::{self, File},
     io::{self, Write},
@@ -29,7 +30,7 @@ use tracer_script::{
     check::{Mode, Params},
     compile::{Stage, compile_showing},
     facts::Facts,
-    program::Image,
+    program::{Image, Program},
 };
 
 use super::{
@@ -98,12 +99,16 @@ pub struct Options {
     pub verbose: bool,
     /// Do not tell of what the compiler warns of.
     pub no_warnings: bool,
+    /// Where the functions of the kernel are listed that can be traced; [`None`] for tracefs' list.
+    pub traceable_functions: Option<PathBuf>,
     /// Load and attach, and end.
     pub dry_run: bool,
     /// Write the programs to this object file, and end.
     pub emit_elf: Option<PathBuf>,
-    /// Print what this stage of the compiler made, and end.
-    pub dump: Option<Stage>,
+    /// Print what these stages of the compiler made, and end; where there are none, run.
+    pub dump: Vec<Stage>,
+    /// Load the programs, print what the verifier says of them, and end.
+    pub dump_verifier: bool,
     /// It is one of several that the process runs: a hang-up does not end it.
     pub is_hosted: bool,
     /// Print this word and a newline to standard output once tracing is on.
@@ -206,12 +211,29 @@ pub fn start_here(
         write_object(&image, path).map_err(|error| failed(&image.sources, &error))?;
         return Ok(Started::done(image.sources));
     }
-    if options.dump.is_some() {
-        let sources = image.sources;
-        print(&shown).map_err(|error| failed(&sources, &error))?;
+    if !options.dump.is_empty() || options.dump_verifier {
+        let sources = Rc::clone(&image.sources);
+        let said = match options.dump_verifier {
+            true => verifier_log(Rc::new(image), machine),
+            false => Ok(String::new()),
+        };
+        print(&shown)
+            .and_then(|()| print(&said?))
+            .map_err(|error| failed(&sources, &error))?;
         return Ok(Started::done(sources));
     }
     start_image(options, Rc::new(image), machine, command, make_face)
+}
+
+/// Loads a script's programs, and gives back what the verifier says of them.
+fn verifier_log(image: Rc<Image>, machine: Machine<'_>) -> anyhow::Result<String> {
+    machine.kernel.make_room()?;
+    let said = RefCell::new(String::new());
+    let listener = |program: &Program, log: &str| {
+        *said.borrow_mut() += &format!("{}\n{}\n", program.name, log.trim_end());
+    };
+    Session::load(image, machine.find_function, Some(&listener))?;
+    Ok(said.into_inner())
 }
 
 /// Compiles a script, and does no more.
@@ -228,8 +250,11 @@ fn write_object(image: &Image, path: &Path) -> anyhow::Result<()> {
 /// What comes before compiling: rights, and the process of the command, which the script may ask for.
 fn prepare(options: &Options) -> anyhow::Result<(Options, Option<Held>)> {
     Privileges::read()?.require_for_tracing()?;
-    if let Some(pid) = options.params.pid
-        && !process::exists(pid)
+    let given = [options.params.pid, options.params.dwarf_pid];
+    if let Some(pid) = given
+        .into_iter()
+        .flatten()
+        .find(|&pid| !process::exists(pid))
     {
         bail!("there is no process {pid}");
     }
@@ -273,8 +298,9 @@ fn compiled(options: &Options, facts: &dyn Facts) -> Result<Made, Failure> {
         diagnostics,
         sources,
     } = compile_showing(&input, &mut |stage, text| {
-        if stage == Stage::Parameters || options.dump == Some(stage) {
-            shown.push_str(&text());
+        if stage == Stage::Parameters || options.dump.contains(&stage) {
+            shown.push_str(text().trim_end());
+            shown.push('\n');
         }
     });
     let text = rendered(&diagnostics, &sources, options);
@@ -383,10 +409,7 @@ fn attach(
         true => Signals::catch_all_but_hang_up()?,
         false => Signals::catch()?,
     };
-    let kernel = machine.kernel;
-    if !kernel.since(5, 11) {
-        sys::raise_memlock()?;
-    }
+    machine.kernel.make_room()?;
     if places(&image) > FEW_PLACES {
         sys::raise_open_files()?;
     }
@@ -395,7 +418,9 @@ fn attach(
         .as_ref()
         .map(|held| sys::pidfd_open(held.pid()))
         .transpose()?;
-    let session = Session::load(image.clone(), machine.find_function)?;
+    let mut session = Session::load(image.clone(), machine.find_function, None)?;
+    let unwound = options.params.unwound().collect();
+    session.follow_stacks(unwound, options.params.child)?;
     let face = make_face(
         writer(options)?,
         Scene {

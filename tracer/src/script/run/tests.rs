@@ -12,7 +12,7 @@ use std::{
 use tracer_script::{
     format::{Format, Part},
     probe::{AttachKind, Target},
-    program::{Action, ActionKind, Image, Map, ProgramKind},
+    program::{Action, ActionKind, Image, Loss, Map, ProgramKind},
     types::{INT, Type},
 };
 
@@ -359,7 +359,7 @@ fn losses_are_told_once() {
     }
     let mut begin = Assembly::default();
     begin.update(LOSS, 0, [3, 0]);
-    begin.update(LOSS, 3 + HASH as u64, [4, 0]);
+    begin.update(LOSS, Loss::MapFull as u64 + HASH as u64, [4, 0]);
     begin.send(EXIT, 0);
     let mut image = acting();
     image.config.print_maps_on_exit = false;

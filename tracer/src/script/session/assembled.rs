@@ -5,7 +5,7 @@ use std::rc::Rc;
 use tracer_script::{
     Span,
     emit::{Code, Insn, Reference},
-    facts::{EventField, ExpandOptions, Facts, Signature, Struct},
+    facts::{EventField, ExpandOptions, Facts, Signature, Struct, UserSymbol},
     format,
     probe::{AttachKind, Target},
     program::{Action, ActionKind, Image, Map, MapKind, MapRole, Program, ProgramKind},
@@ -65,7 +65,10 @@ impl Facts for NoFacts {
     fn kernel_symbol(&self, _: &str) -> Option<u64> {
         None
     }
-    fn user_symbol(&self, _: &str, _: &str) -> Option<u64> {
+    fn user_symbol(&self, _: &str, _: &str) -> Option<UserSymbol> {
+        None
+    }
+    fn user_address(&self, _: &str, _: u64) -> Option<u64> {
         None
     }
     fn cgroup_id(&self, _: &str) -> Option<u64> {
@@ -107,7 +110,7 @@ pub fn image() -> Image {
     Image {
         maps: vec![
             map("events", MapRole::Events, MapKind::Ringbuf, (0, 0, 1 << 16)),
-            map("loss", MapRole::Loss, MapKind::PercpuArray, (4, 8, 8)),
+            map("loss", MapRole::Loss, MapKind::PercpuArray, (4, 8, 16)),
             map("@b", MapRole::Script, MapKind::Hash, (8, 8, 100)),
             Map {
                 presence: true,

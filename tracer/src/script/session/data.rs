@@ -17,6 +17,19 @@ use crate::{
 /// Bytes of the word by which an array that stands in for a map without keys tells that it has been set.
 const PRESENCE_BYTES: usize = 8;
 
+/// Stacks without frame pointers that ended too early, by the cause.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CutStacks {
+    /// The process is not followed, or was not known yet.
+    pub other: u64,
+    /// They led to code that was not known yet.
+    pub unread: u64,
+    /// They led to code that does not tell how it is left.
+    pub unknown: u64,
+    /// They led to memory that could not be read.
+    pub memory: u64,
+}
+
 /// What was lost so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
@@ -24,6 +37,8 @@ pub struct Losses {
     pub events: u64,
     /// Stacks that found no room.
     pub stacks: u64,
+    /// Stacks without frame pointers that ended too early.
+    pub cut: CutStacks,
     /// Keys that found no room, by the number of the map; only those of which there are any.
     pub keys: Vec<(usize, u64)>,
 }
@@ -126,6 +141,10 @@ impl Session {
                         .push(((cause - Loss::MapFull as u32) as usize, count));
                 }
                 cause if cause == Loss::StackFull as u32 => losses.stacks += count,
+                cause if cause == Loss::UnwindOther as u32 => losses.cut.other += count,
+                cause if cause == Loss::UnwindUnread as u32 => losses.cut.unread += count,
+                cause if cause == Loss::UnwindUnknown as u32 => losses.cut.unknown += count,
+                cause if cause == Loss::UnwindMemory as u32 => losses.cut.memory += count,
                 _ => losses.events += count,
             }
         });

@@ -17,14 +17,18 @@ use super::{FindFunction, FunctionType, Loaded, ScriptError, refusal};
 use crate::kernel::{
     map::Map,
     object::rights_hint,
-    sys::{self, ProgramInfo, ProgramSpec},
+    sys::{self, LogLevel, ProgramInfo, ProgramSpec},
 };
+
+/// Is told what the verifier says of each program that it takes.
+pub type Listener<'a> = &'a dyn Fn(&Program, &str);
 
 /// Loads all programs, in the image's order.
 pub fn load(
     image: &Image,
     maps: &[Rc<Map>],
     find_function: FindFunction<'_>,
+    listener: Option<Listener<'_>>,
 ) -> Result<Vec<Loaded>, ScriptError> {
     let license = CString::new(image.config.license.as_str())
         .map_err(|_| ScriptError::new("the license cannot hold a NUL byte"))?;
@@ -32,7 +36,9 @@ pub fn load(
         find_function,
         maps,
         license,
-        log_bytes: image.config.log_size as usize,
+        log_bytes: image.config.log_bytes() as usize,
+        log_may_grow: image.config.log_size.is_none(),
+        listener,
     };
     let load = |program: &Program| loader.load(program);
     image.programs.iter().map(load).collect()
@@ -44,6 +50,9 @@ struct Loader<'a> {
     maps: &'a [Rc<Map>],
     license: CString,
     log_bytes: usize,
+    /// Unless the script has set it.
+    log_may_grow: bool,
+    listener: Option<Listener<'a>>,
 }
 
 impl Loader<'_> {
@@ -110,22 +119,41 @@ impl Loader<'_> {
     }
 
     fn load_one(&self, program: &Program, spec: &ProgramSpec<'_>) -> Result<OwnedFd, ScriptError> {
-        let refused = match sys::prog_load(spec, &mut Vec::new()) {
-            Ok(fd) => return Ok(fd),
-            Err(refused) => refused,
+        // To say nothing is quicker.
+        let (level, refused) = match self.listener {
+            Some(_) => (LogLevel::All, None),
+            None => match sys::prog_load(spec, LogLevel::Refusal, &mut []) {
+                Ok(fd) => return Ok(fd),
+                Err(refused) => (LogLevel::Refusal, Some(refused)),
+            },
         };
         /// As long as the kernel takes: `UINT_MAX >> 2` of `kernel/bpf/log.c`.
         const LOG_BYTES_MAX: usize = 1 << 29;
-        let mut bytes = self.log_bytes.max(1);
+        let mut bytes = self.log_bytes;
         loop {
             let mut log = vec![0; bytes];
-            match sys::prog_load(spec, &mut log) {
-                Ok(fd) => return Ok(fd),
-                Err(error) if error.errno() == libc::ENOSPC && bytes < LOG_BYTES_MAX => {
-                    bytes = (bytes * 4).min(LOG_BYTES_MAX);
+            let answer = match sys::prog_load(spec, level, &mut log) {
+                Ok(fd) => {
+                    if let Some(listener) = self.listener {
+                        listener(program, &sys::log_text(&log));
+                    }
+                    return Ok(fd);
                 }
-                Err(_) => return Err(refusal::explain(program, &refused, &log)),
+                Err(answer) => answer,
+            };
+            let is_cut = answer.errno() == libc::ENOSPC;
+            if is_cut && self.log_may_grow && bytes < LOG_BYTES_MAX {
+                bytes = (bytes * 4).min(LOG_BYTES_MAX);
+                continue;
             }
+            let mut told =
+                refusal::explain(program, refused.as_ref().unwrap_or(&answer), &log, is_cut);
+            if is_cut {
+                told.log.push(format!(
+                    "(the verifier said more than log_size, {bytes} bytes: a larger one shows all of it)"
+                ));
+            }
+            return Err(told);
         }
     }
 }

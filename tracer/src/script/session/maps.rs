@@ -1,10 +1,10 @@
 //! The maps of a script.
 
-use std::rc::Rc;
+use std::{os::fd::AsFd as _, rc::Rc};
 
 use tracer_script::program::{self, Image, MapRole};
 
-use super::ScriptError;
+use super::{ScriptError, unwind};
 use crate::kernel::{map::Map, object::rights_hint, sys};
 
 /// Makes them all, in the image's order.
@@ -23,6 +23,11 @@ fn create_one(map: &program::Map, image: &Image) -> Result<Map, ScriptError> {
             rights_hint(&error)
         ))
     };
+    // What the array of arrays holds is to be known beforehand: one like those that are put in later.
+    let inner = match map.role {
+        MapRole::UnwindRows => Some(unwind::shard().map_err(failed)?),
+        _ => None,
+    };
     let made = Map::create(&sys::MapSpec {
         kind: map.kind.number(),
         name: map.name.trim_start_matches('@'),
@@ -31,6 +36,7 @@ fn create_one(map: &program::Map, image: &Image) -> Result<Map, ScriptError> {
         max_entries: map.entries,
         flags: flags(map.role),
         btf: None,
+        inner: inner.as_ref().map(|map| map.as_fd()),
     })
     .map_err(failed)?;
     if map.role == MapRole::Rodata {

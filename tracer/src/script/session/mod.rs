@@ -11,6 +11,7 @@ mod maps;
 mod refusal;
 #[cfg(test)]
 mod tests;
+mod unwind;
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +26,10 @@ use tracer_script::{
     program::{Image, MapRole, ProgramKind},
 };
 
-use self::attach::{Attached, Links};
+use self::{
+    attach::{Attached, Links},
+    unwind::Unwinding,
+};
 use crate::{
     kernel::{
         map::{Fill, Map},
@@ -35,8 +39,9 @@ use crate::{
     probe::iterator::Iterator,
 };
 
-pub use data::{Losses, Stacks};
+pub use data::{CutStacks, Losses, Stacks};
 pub use error::ScriptError;
+pub use load::Listener;
 
 /// A function as a program on a trampoline is loaded for it.
 pub struct FunctionType {
@@ -61,18 +66,26 @@ pub struct Session {
     maps: Vec<Rc<Map>>,
     programs: Vec<Loaded>,
     links: Links,
+    /// How stacks without frame pointers are followed, where they are.
+    unwinding: Option<Unwinding>,
 }
 
 impl Session {
-    /// Makes the maps and loads the programs; nothing is attached yet.
-    pub fn load(image: Rc<Image>, find_function: FindFunction<'_>) -> Result<Self, ScriptError> {
+    /// Makes the maps and loads the programs; nothing is attached yet. Where there is a listener, it is told what the
+    /// verifier says.
+    pub fn load(
+        image: Rc<Image>,
+        find_function: FindFunction<'_>,
+        listener: Option<Listener<'_>>,
+    ) -> Result<Self, ScriptError> {
         let maps = maps::create(&image)?;
-        let programs = load::load(&image, &maps, find_function)?;
+        let programs = load::load(&image, &maps, find_function, listener)?;
         Ok(Self {
             image,
             maps,
             programs,
             links: Links::default(),
+            unwinding: None,
         })
     }
 

@@ -3,21 +3,28 @@
 use tracer_script::{Span, program::Program};
 
 use super::ScriptError;
-use crate::kernel::{object::rights_hint, sys::SysError};
+use crate::kernel::{
+    object::rights_hint,
+    sys::{SysError, log_text},
+};
 
 /// Lines of the verifier's log that are shown.
 const LINES_SHOWN: usize = 20;
 
-/// The error that tells a user why a program was refused.
-pub fn explain(program: &Program, refused: &SysError, log: &[u8]) -> ScriptError {
-    let text = log.split(|&byte| byte == 0).next().unwrap_or_default();
-    let text = String::from_utf8_lossy(text);
+/// The error that tells a user why a program was refused. A log that was cut lacks its end before Linux 6.4, which is where
+/// the reason and the place are: neither is looked for.
+pub fn explain(program: &Program, refused: &SysError, log: &[u8], is_cut: bool) -> ScriptError {
+    let text = log_text(log);
     let lines: Vec<&str> = text.lines().filter(|line| !is_statistics(line)).collect();
-    let span = last_instruction(&lines)
+    let said = match is_cut {
+        true => &[],
+        false => lines.as_slice(),
+    };
+    let span = last_instruction(said)
         .and_then(|instruction| span_of(program, instruction))
         .unwrap_or(program.span);
-    let reason = match lines.last() {
-        Some(last) => last.trim().to_owned(),
+    let reason = match said_reason(said) {
+        Some(said) => format!("{said}{}", missing_option(said)),
         None => format!("{refused}{}", rights_hint(refused)),
     };
     ScriptError {
@@ -27,6 +34,21 @@ pub fn explain(program: &Program, refused: &SysError, log: &[u8]) -> ScriptError
             .iter()
             .map(|line| (*line).to_owned())
             .collect(),
+    }
+}
+
+/// Why the verifier stopped: what stands below "Reason:" in the reports of Linux 7.3, the last line before.
+fn said_reason<'a>(lines: &[&'a str]) -> Option<&'a str> {
+    let mut report = lines.iter().skip_while(|line| line.trim() != "Reason:");
+    let reason = report.nth(1).or(lines.last())?;
+    Some(reason.trim())
+}
+
+/// What the kernel would have to be built with, where it says that it has no such helper.
+fn missing_option(said: &str) -> &'static str {
+    match said.contains("bpf_override_return") {
+        true => ": override() needs a kernel that is built with CONFIG_BPF_KPROBE_OVERRIDE",
+        false => "",
     }
 }
 
@@ -53,4 +75,26 @@ fn span_of(program: &Program, instruction: usize) -> Option<Span> {
     let spans = program.code.spans.iter();
     let before = spans.filter(|(from, _)| *from <= instruction);
     before.max_by_key(|(from, _)| *from).map(|&(_, span)| span)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_found_in_logs_and_reports() {
+        let log = ["7: (85) call bpf_override_return#58", "unknown func"];
+        assert_eq!(said_reason(&log), Some("unknown func"));
+        let report = [
+            "Verification failed: Policy: Operation is not allowed",
+            "Reason:",
+            "  The helper is not allowed.",
+            "At:",
+            "  main @ stdin:1:1",
+            "Suggestion:",
+            "  Use another.",
+        ];
+        assert_eq!(said_reason(&report), Some("The helper is not allowed."));
+        assert_eq!(said_reason(&[]), None);
+    }
 }

@@ -10,7 +10,7 @@ use tracer_script::{
 };
 
 use super::{
-    Losses, ScriptError, Session,
+    CutStacks, Losses, ScriptError, Session,
     assembled::{
         Assembly, HASH, LOSS, SCALAR, image, map, may_trace, no_function, nothing, on_request,
         program,
@@ -26,7 +26,7 @@ use crate::{
 const COUNT: usize = 4;
 
 fn load(image: Image) -> Result<Session, ScriptError> {
-    Session::load(Rc::new(image), &no_function)
+    Session::load(Rc::new(image), &no_function, None)
 }
 
 fn counting() -> Code {
@@ -320,6 +320,10 @@ fn losses_are_told_apart() {
         (Loss::RingFull as u64, 3),
         (Loss::Busy as u64, 4),
         (Loss::StackFull as u64, 5),
+        (Loss::UnwindOther as u64, 1),
+        (Loss::UnwindUnread as u64, 2),
+        (Loss::UnwindUnknown as u64, 3),
+        (Loss::UnwindMemory as u64, 4),
         (full, 6),
     ] {
         lose.update(LOSS, cause, [count, 0]);
@@ -335,7 +339,13 @@ fn losses_are_told_apart() {
         Losses {
             events: 7,
             stacks: 5,
-            keys: vec![(HASH, 6)]
+            cut: CutStacks {
+                other: 1,
+                unread: 2,
+                unknown: 3,
+                memory: 4,
+            },
+            keys: vec![(HASH, 6)],
         }
     );
 }

@@ -7,7 +7,7 @@ mod rows;
 mod totals;
 
 pub use rows::Rows;
-pub use totals::{NamedTally, Totals};
+pub use totals::{Keys, NamedTally, Totals};
 
 use crate::report::Distribution;
 

@@ -3,7 +3,7 @@
 //! room for others.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -21,6 +21,7 @@ use crate::{
         session::{Session, read_u64},
         sys::SysError,
     },
+    names::Names,
     report::Distribution,
 };
 
@@ -46,6 +47,16 @@ const ROOMY: u32 = 8;
 
 /// Room for slots, for each key. Short-lived processes hit few, busy ones some hundred.
 const SLOTS_PER_KEY: u32 = 16;
+
+/// What keys are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// Processes. One may be gone while something of it is still on its way: that comes in again under the same
+    /// number, and is added to what was taken over.
+    Processes,
+    /// Cgroups.
+    Cgroups,
+}
 
 /// Totals of many keys.
 pub struct Totals {
@@ -92,23 +103,27 @@ impl Totals {
         Ok(taken)
     }
 
-    /// Shows every key, and the cgroup of a task that it was counted for, to `is_gone`, and takes over what
-    /// was counted for those that will never be counted again. Does nothing while it is too early and there is
-    /// room.
+    /// Takes over what was counted for keys that are gone, and has the names of all cgroups of tasks that something
+    /// was counted for known, as these may go, too. Does nothing while it is too early and there is room.
     pub fn take_over(
         &mut self,
         session: &Session,
-        mut is_gone: impl FnMut(u64, u64) -> bool,
+        names: &mut Names,
+        keys: Keys,
     ) -> Result<(), SysError> {
         if self.taken_over.elapsed() < TAKE_OVER_PERIOD && self.is_roomy(session)? {
             return Ok(());
         }
         self.taken_over = Instant::now();
-        let keys = read_totals(session)?.into_iter();
-        let gone: BTreeSet<u64> = keys
-            .filter(|(key, counted)| is_gone(*key, counted.cgroup))
-            .map(|(key, _)| key)
-            .collect();
+        let counted = read_totals(session)?;
+        for counted in counted.values() {
+            names.container(counted.cgroup);
+        }
+        let known: Vec<u64> = counted.into_keys().collect();
+        let gone = match keys {
+            Keys::Processes => names.gone_processes(&known),
+            Keys::Cgroups => names.gone_cgroups(&known),
+        };
         if gone.is_empty() {
             return Ok(());
         }
@@ -169,8 +184,7 @@ fn read_kernel(session: &Session) -> Result<BTreeMap<u64, NamedTally>, SysError>
         // The slot may belong to a key whose totals came after they were read: it is read next time.
         if let Some(counted) = counted.get_mut(&read_u64(entry.key)) {
             let count: u64 = entry.values().map(read_u64).sum();
-            counted.slots.resize(SLOTS, 0);
-            counted.slots[slot.min(SLOTS - 1)] += count;
+            counted.slots.push((slot.min(SLOTS - 1) as u16, count));
         }
     })?;
     Ok(counted
@@ -205,7 +219,8 @@ struct Counted {
     max: u64,
     cgroup: u64,
     comm: Vec<u8>,
-    slots: Vec<u64>,
+    /// Those that were hit: a table of all of them takes 5 KiB a key.
+    slots: Vec<(u16, u64)>,
 }
 
 impl Counted {
@@ -231,9 +246,8 @@ impl Counted {
         counted
     }
 
-    fn into_tally(mut self) -> NamedTally {
-        self.slots.resize(SLOTS, 0);
-        let durations = Distribution::new(self.slots, self.sum, self.max);
+    fn into_tally(self) -> NamedTally {
+        let durations = Distribution::of_slots(self.slots, self.sum, self.max);
         let tally = Tally {
             count: self.count,
             errors: self.errors,

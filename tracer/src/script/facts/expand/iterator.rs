@@ -17,7 +17,7 @@ const FUNCTION: &str = "bpf_iter_";
 
 /// `item` is the iterator.
 pub(super) fn expand(point: &Point<'_>) -> Result<Vec<Target>, String> {
-    let failed = |reason: String| format!("cannot attach to {}: {reason}", point.name());
+    let failed = |reason: String| point.failed(&reason);
     let name = match point.rest.as_slice() {
         [name] => *name,
         [_, _] => {

@@ -19,7 +19,7 @@ type Candidate = (PathBuf, String);
 /// `group` is the file, `item` the marker's name, `offset` its place in the file: a marker that has several places is
 /// as many targets of one name.
 pub(super) fn expand(point: &Point<'_>) -> Result<Vec<Target>, String> {
-    let failed = |reason: String| format!("cannot attach to {}: {reason}", point.name());
+    let failed = |reason: String| point.failed(&reason);
     if !point.facts.kernel.has_uprobes() {
         return Err(failed(
             "this kernel was built without uprobes (CONFIG_UPROBES)".to_owned(),

@@ -5,6 +5,7 @@ pub(super) mod kernel_function;
 pub(super) mod marker;
 pub(super) mod perf;
 pub(super) mod program;
+mod source_function;
 mod source_line;
 mod timer;
 pub(super) mod tracepoint;
@@ -80,6 +81,11 @@ impl Point<'_> {
             name.push_str(part);
         }
         name
+    }
+
+    /// What to say where it cannot be attached to.
+    fn failed(&self, reason: &str) -> String {
+        format!("cannot attach to {}: {reason}", self.name())
     }
 
     fn nothing_behind(&self) -> Result<(), String> {

@@ -8,7 +8,7 @@ use crate::{glob::Glob, kernel::programs::ProgramFunction};
 /// `item` is the function, `group` says in which program. `rest` stands behind `bpf`: a function, or a program's
 /// number and a function of it.
 pub(super) fn expand(point: &Point<'_>, rest: &[&str]) -> Result<Vec<Target>, String> {
-    let failed = |reason: String| format!("cannot attach to {}: {reason}", point.name());
+    let failed = |reason: String| point.failed(&reason);
     let (program, name) = match rest {
         [name] => (None, *name),
         [program, name] => (Some(*program), *name),

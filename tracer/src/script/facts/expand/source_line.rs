@@ -46,7 +46,7 @@ pub(super) fn expand(
     shown: &str,
     line: &Line,
 ) -> Result<Vec<Target>, String> {
-    let failed = |reason: String| format!("cannot attach to {}: {reason}", point.name());
+    let failed = |reason: String| point.failed(&reason);
     let unreadable = |error: anyhow::Error| failed(format!("{}: {error:#}", path.display()));
     let places = places(point, path, line)
         .map_err(unreadable)?

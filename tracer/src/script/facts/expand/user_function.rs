@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use tracer_script::probe::Target;
+use tracer_script::{config::SymbolSource, probe::Target};
 
-use super::{Point, did_you_mean, is_pattern, near, number, source_line, within_function};
+use super::{
+    Point, did_you_mean, is_pattern, near, number, source_function, source_line, within_function,
+};
 use crate::{
     glob::Glob,
     kernel::{
@@ -122,7 +124,7 @@ fn by_written_name(
     name: &str,
     prefix: bool,
 ) -> Result<Vec<Target>, String> {
-    let failed = |reason: String| format!("cannot attach to {}: {reason}", point.name());
+    let failed = |reason: String| point.failed(&reason);
     let wanted = WrittenName::new(name);
     let found = symbols::functions_called(path, &|symbol| wanted.matches(symbol))
         .map_err(|error| failed(format!("{}: {error:#}", path.display())))?;
@@ -149,7 +151,7 @@ fn by_symbol(
     shown: &str,
     place: &str,
 ) -> Result<Vec<Target>, String> {
-    let failed = |reason: String| format!("cannot attach to {}: {reason}", point.name());
+    let failed = |reason: String| point.failed(&reason);
     if let Some(address) = number(place) {
         let offset = symbols::offset_of_address(path, address)
             .map_err(|error| failed(format!("{}: {error:#}", path.display())))?;
@@ -159,6 +161,9 @@ fn by_symbol(
         return Ok(vec![target(point, path, &[shown, place], "", offset)]);
     }
     let (function, behind) = split_offset(point, place)?;
+    if point.options.symbol_source == SymbolSource::Dwarf {
+        return source_function::expand(point, path, shown, function, behind);
+    }
     let found = symbols::functions(path, &Glob::new(function))
         .map_err(|error| failed(format!("{}: {error:#}", path.display())))?;
     if found.is_empty() && is_pattern(function) {
@@ -230,7 +235,8 @@ fn missing(point: &Point<'_>, path: &Path, function: &str) -> String {
         Ok(true) => {
             return format!(
                 "{binary} has no code of {function} alone: the compiler has put it into the functions \
-                 that call it (inlined). Lines of the source can be attached to: uprobe:FILE@SOURCE:LINE"
+                 that call it (inlined). Lines of the source can be attached to: uprobe:FILE@SOURCE:LINE, and \
+                 each of these places with: config = {{ symbol_source = dwarf }}"
             );
         }
         Ok(false) => {}

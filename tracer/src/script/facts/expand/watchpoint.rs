@@ -8,7 +8,7 @@ use super::{Point, number};
 
 /// `offset` is the address, `count` how many bytes are watched, `group` what is watched for: a part of `rwx`.
 pub(super) fn expand(point: &Point<'_>) -> Result<Vec<Target>, String> {
-    let failed = |reason: String| format!("cannot attach to {}: {reason}", point.name());
+    let failed = |reason: String| point.failed(&reason);
     let [address, length, mode] = point.rest.as_slice() else {
         return Err(point.misshapen(&format!(
             "{}:ADDRESS:LENGTH:MODE, the mode of r, w and x",

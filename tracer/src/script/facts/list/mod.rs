@@ -64,9 +64,13 @@ enum What {
 /// looked for as that process sees them, and markers in those that it runs.
 ///
 /// Errors say what this kernel lacks; that nothing matches is none.
-pub fn list(pattern: Option<&str>, verbose: bool, pid: Option<u32>) -> anyhow::Result<Vec<String>> {
-    let kernel = Kernel::running()?;
-    let facts = KernelFacts::new(&kernel)?;
+pub fn list(
+    kernel: &Kernel,
+    pattern: Option<&str>,
+    verbose: bool,
+    pid: Option<u32>,
+) -> anyhow::Result<Vec<String>> {
+    let facts = KernelFacts::new(kernel)?;
     let pattern = pattern.unwrap_or("*").trim();
     if let Some((keyword @ ("struct" | "union" | "enum"), name)) = pattern.split_once(' ') {
         return types(&facts, keyword, name.trim(), verbose);
@@ -315,6 +319,11 @@ fn types(
 mod tests {
     use super::*;
 
+    fn list(pattern: &str, verbose: bool) -> anyhow::Result<Vec<String>> {
+        let kernel = Kernel::running().expect("Linux");
+        super::list(&kernel, Some(pattern), verbose, None)
+    }
+
     fn has_types() -> bool {
         let kernel = Kernel::running().expect("Linux");
         let found = kernel.btf();
@@ -339,28 +348,28 @@ mod tests {
         if !has_types() {
             return;
         }
-        let list = |pattern: &str| list(Some(pattern), true, None).expect(pattern);
+        let definitions = |pattern: &str| list(pattern, true).expect(pattern);
         let expected = [
             "struct list_head {",
             "\tstruct list_head *next;",
             "\tstruct list_head *prev;",
             "};",
         ];
-        assert_eq!(list("struct list_head"), expected);
-        let hlist = list("struct hlist_node");
+        assert_eq!(definitions("struct list_head"), expected);
+        let hlist = definitions("struct hlist_node");
         assert_eq!(hlist[2], "\tstruct hlist_node **pprev;");
-        let rcu = list("struct callback_head");
+        let rcu = definitions("struct callback_head");
         assert_eq!(rcu[2], "\tvoid (*func)(struct callback_head *);");
-        let spinlock = list("struct spinlock");
+        let spinlock = definitions("struct spinlock");
         assert!(
             spinlock.iter().any(|line| line == "\tunion {"),
             "{spinlock:?}"
         );
-        let pids = list("enum pid_type");
+        let pids = definitions("enum pid_type");
         assert_eq!(pids[..2], ["enum pid_type {", "\tPIDTYPE_PID = 0,"]);
-        let names = super::list(Some("struct task_struct*"), false, None).expect("some");
+        let names = list("struct task_struct*", false).expect("some");
         assert!(names.contains(&"struct task_struct".to_owned()));
-        assert_eq!(list("struct no_such_struct"), Vec::<String>::new());
+        assert_eq!(definitions("struct no_such_struct"), Vec::<String>::new());
     }
 
     #[test]
@@ -368,13 +377,10 @@ mod tests {
         if !has_types() {
             return;
         }
-        let lines = list(Some("rawtracepoint:sched_switch"), true, None).expect("one");
+        let lines = list("rawtracepoint:sched_switch", true).expect("one");
         assert_eq!(lines[0], "rawtracepoint:vmlinux:sched_switch");
         assert_eq!(lines[2], "    struct task_struct * prev");
-        assert_eq!(
-            list(Some("rt:vmlinux:sched_switch"), true, None).expect("one"),
-            lines
-        );
+        assert_eq!(list("rt:vmlinux:sched_switch", true).expect("one"), lines);
     }
 
     #[test]
@@ -383,10 +389,10 @@ mod tests {
         if let Err(error) = kernel.tracefs() {
             return eprintln!("SKIPPED: {error:#}");
         }
-        let lines = list(Some("t:sched:sched_switch"), true, None).expect("one");
+        let lines = list("t:sched:sched_switch", true).expect("one");
         assert_eq!(lines[0], "tracepoint:sched:sched_switch");
         assert!(lines.contains(&"    char prev_comm[16]".to_owned()));
-        let parts = list(Some("nanosleep"), false, None).expect("some");
+        let parts = list("nanosleep", false).expect("some");
         assert!(parts.contains(&"tracepoint:syscalls:sys_enter_nanosleep".to_owned()));
         assert!(parts.is_sorted());
     }
@@ -394,13 +400,13 @@ mod tests {
     #[test]
     fn every_provider_has_its_places() {
         assert!(
-            list(Some("hardware"), false, None)
+            list("hardware", false)
                 .expect("always there")
                 .contains(&"hardware:cache-misses:".to_owned())
         );
-        let timers = list(Some("interval:*"), false, None).expect_err("endless");
+        let timers = list("interval:*", false).expect_err("endless");
         assert!(timers.to_string().contains("cannot be listed"));
-        let files = list(Some("uprobe:*"), false, None).expect_err("endless");
+        let files = list("uprobe:*", false).expect_err("endless");
         assert!(files.to_string().contains("uprobe"));
     }
 }

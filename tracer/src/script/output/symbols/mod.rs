@@ -1,5 +1,6 @@
 //! Symbols: what an address of the kernel or of a process is called.
 
+mod files;
 mod kernel;
 mod user;
 
@@ -41,6 +42,11 @@ impl Symbols {
             Some(symbol) => symbol.name.to_owned(),
             None => format!("{address:#x}"),
         }
+    }
+
+    /// Remembers where processes have their code from here on.
+    pub fn watch(&mut self) {
+        self.user.watch();
     }
 
     /// Reads where a process has its code, for addresses that come when it is gone.

@@ -11,11 +11,17 @@ use blazesym::{
     symbolize::{
         CodeInfo, Input, Sym, Symbolized, Symbolizer,
         cache::{self, Cache},
-        source::{Process, Source},
+        source::{Elf, Process, Source},
     },
 };
 use object::Object as _;
 use tracer_script::config::{Config, SymbolCache};
+
+use super::files::Files;
+use crate::kernel::{
+    dwarf::folders,
+    process::{CodeHistory, Place, code_regions},
+};
 
 /// Addresses whose symbols are kept.
 const ADDRESSES_MAX: usize = 200_000;
@@ -41,8 +47,12 @@ pub struct Symbol {
 pub struct UserSymbols {
     demangle: bool,
     debug_info: bool,
+    /// Files are opened when a process is first heard of, not when something of them is printed.
+    eager: bool,
     keep: bool,
     symbolizer: Symbolizer,
+    /// What processes that are gone had mapped.
+    history: Option<CodeHistory>,
     /// Processes whose memory maps the symbolizer holds, so that they can be gone when the next address comes.
     known: HashMap<u32, ()>,
     found: HashMap<(u32, u64), Vec<Symbol>>,
@@ -52,14 +62,30 @@ pub struct UserSymbols {
 impl UserSymbols {
     /// Symbols as the script's config wants them.
     pub fn new(config: &Config) -> Self {
+        let (demangle, eager) = (config.cpp_demangle, !config.lazy_symbolication);
+        // As in bpftrace, whose other source of symbols knows nothing of lines.
+        let debug_info = config.show_debug_info && config.use_blazesym;
         Self {
-            demangle: config.cpp_demangle,
-            debug_info: config.show_debug_info,
+            demangle,
+            debug_info,
+            eager,
             keep: config.cache_user_symbols != Some(SymbolCache::None),
-            symbolizer: symbolizer(config.cpp_demangle, config.show_debug_info),
+            symbolizer: symbolizer(demangle, debug_info, eager),
+            history: None,
             known: HashMap::new(),
             found: HashMap::new(),
             build_ids: HashMap::new(),
+        }
+    }
+
+    /// Remembers what code processes map from here on, so that they may be gone when their symbols are asked for.
+    pub fn watch(&mut self) {
+        if !self.keep {
+            return;
+        }
+        match CodeHistory::begin() {
+            Ok(history) => self.history = Some(history),
+            Err(error) => log::debug!("processes that end soon will have no symbols: {error:#}"),
         }
     }
 
@@ -69,7 +95,7 @@ impl UserSymbols {
         if !self.keep || !bounded {
             self.found.clear();
             self.known.clear();
-            self.symbolizer = symbolizer(self.demangle, self.debug_info);
+            self.symbolizer = symbolizer(self.demangle, self.debug_info, self.eager);
         }
         let key = (pid, address);
         if !self.found.contains_key(&key) {
@@ -83,6 +109,20 @@ impl UserSymbols {
     pub fn learn(&mut self, pid: u32) {
         if self.keep && self.known.len() < PROCESSES_MAX && !self.known.contains_key(&pid) {
             self.remember(pid);
+            if self.eager {
+                self.open_files(pid);
+            }
+        }
+    }
+
+    /// Opens all files that a process has code of, so that they may be gone, too, when their symbols are asked for.
+    fn open_files(&self, pid: u32) {
+        match code_regions(pid) {
+            // Whatever is asked about a file has it opened.
+            Ok(regions) => regions.iter().for_each(|region| {
+                self.symbolize(region.start, pid, true);
+            }),
+            Err(error) => log::debug!("the files of process {pid} are not known: {error}"),
         }
     }
 
@@ -94,13 +134,28 @@ impl UserSymbols {
         if !self.known.contains_key(&pid) {
             self.remember(pid);
         }
-        let symbols = self.symbolize(address, pid, lives);
+        let mut symbols = self.symbolize(address, pid, lives);
         if symbols.is_empty() && lives {
             // It may have mapped a library, or become another program, since its maps were read.
             self.remember(pid);
-            return self.symbolize(address, pid, lives);
+            symbols = self.symbolize(address, pid, lives);
+        }
+        if symbols.is_empty() {
+            symbols = self.symbolize_gone(address, pid);
         }
         symbols
+    }
+
+    /// The same for a process that ended before its memory maps were read.
+    fn symbolize_gone(&self, address: u64, pid: u32) -> Vec<Symbol> {
+        let history = self.history.as_ref();
+        let Some(Place { path, offset }) = history.and_then(|history| history.place(pid, address))
+        else {
+            return Vec::new();
+        };
+        let mut file = Elf::new(path);
+        file.debug_syms = self.debug_info;
+        self.functions_at(&Source::Elf(file), Input::FileOffset(offset), pid)
     }
 
     /// Reads a process's memory maps.
@@ -119,18 +174,18 @@ impl UserSymbols {
         process.debug_syms = self.debug_info;
         // Of a process that is gone there are the paths only.
         process.map_files = lives;
-        let source = Source::Process(process);
-        match self
-            .symbolizer
-            .symbolize_single(&source, Input::AbsAddr(address))
-        {
+        self.functions_at(&Source::Process(process), Input::AbsAddr(address), pid)
+    }
+
+    fn functions_at(&self, source: &Source<'_>, at: Input<u64>, pid: u32) -> Vec<Symbol> {
+        match self.symbolizer.symbolize_single(source, at) {
             Ok(Symbolized::Sym(symbol)) => functions(&symbol),
             Ok(Symbolized::Unknown(reason)) => {
-                log::debug!("no symbol at {address:#x} of process {pid}: {reason}");
+                log::debug!("no symbol at {at:x?} of process {pid}: {reason}");
                 Vec::new()
             }
             Err(error) => {
-                log::debug!("no symbol at {address:#x} of process {pid}: {error}");
+                log::debug!("no symbol at {at:x?} of process {pid}: {error}");
                 Vec::new()
             }
         }
@@ -189,11 +244,13 @@ fn read_build_id(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
     Ok(object.build_id()?.map(<[u8]>::to_vec))
 }
 
-fn symbolizer(demangle: bool, debug_info: bool) -> Symbolizer {
+fn symbolizer(demangle: bool, debug_info: bool, eager: bool) -> Symbolizer {
     Symbolizer::builder()
         .enable_demangling(demangle)
         .enable_code_info(debug_info)
         .enable_inlined_fns(debug_info)
+        .set_debug_dirs(Some(folders::all()))
+        .set_process_dispatcher(Files::new(eager).dispatcher())
         .build()
 }
 
