@@ -12,6 +12,8 @@ use std::{
 
 use serde_json::Value;
 
+use crate::stuck;
+
 /// One test.
 pub struct Test {
     /// Its name: the tool, two colons, what is shown.
@@ -408,9 +410,9 @@ fn finish(child: Child) -> Ran {
     let (send, ended) = mpsc::channel();
     std::thread::spawn(move || send.send(child.wait_with_output()));
     let output = ended.recv_timeout(LIMIT).unwrap_or_else(|_| {
-        kill(pid, libc::SIGKILL);
+        let account = stuck::killed(pid);
         let output = ended.recv().expect("an end").expect("wait");
-        panic!("not done after {LIMIT:?}: {}", describe(&output));
+        panic!("not done after {LIMIT:?}: {}\n{account}", describe(&output));
     });
     let output = output.expect("wait");
     Ran {

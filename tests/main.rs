@@ -15,6 +15,7 @@ mod prometheus;
 mod rows;
 mod script_case;
 mod soak;
+mod stuck;
 mod workload;
 
 use std::process::ExitCode;

@@ -19,6 +19,7 @@ use crate::{
     attempt::attempt,
     harness::{Need, kill, own_path, tracer_path},
     script_case::{Case, Outcome, Script, parse},
+    stuck,
 };
 
 /// The files of cases: they are part of the program, for it runs in virtual machines, too.
@@ -326,9 +327,7 @@ fn run(case: &Case, words: &[String]) -> Outcome {
             Err(RecvTimeoutError::Timeout) => break false,
         }
     };
-    if !in_time {
-        kill(child.id(), libc::SIGKILL);
-    }
+    let stuck = (!in_time).then(|| stuck::killed(child.id()));
     let status = child.wait().expect("wait").code();
     let mut outcome = Outcome {
         stdout: text(&stdout),
@@ -339,9 +338,9 @@ fn run(case: &Case, words: &[String]) -> Outcome {
         outcome.status = None;
         outcome.stderr += &error;
     }
-    if !in_time {
+    if let Some(account) = stuck {
         outcome.status = None;
-        outcome.stderr += &format!("(not done after {:?})\n", case.timeout);
+        outcome.stderr += &format!("(not done after {:?})\n{account}", case.timeout);
     }
     outcome
 }
