@@ -86,6 +86,25 @@ fn fail_to_open(times: u64, path: &CStr) {
     }
 }
 
+/// `socket-option`: a TCP socket that sends what it has without delay.
+pub fn socket_option() {
+    let on: libc::c_int = 1;
+    // SAFETY: the call takes three integers.
+    let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
+    assert!(fd >= 0);
+    // SAFETY: the option's value is an int, which lives on.
+    let done = unsafe {
+        libc::setsockopt(
+            fd,
+            libc::IPPROTO_TCP,
+            libc::TCP_NODELAY,
+            (&raw const on).cast(),
+            size_of_val(&on) as libc::socklen_t,
+        )
+    };
+    assert_eq!(done, 0);
+}
+
 /// `bad-closes N`: N closes of a descriptor that is not open.
 pub fn bad_closes(arguments: &[&str]) {
     for _ in 0..number(arguments, 0) {

@@ -27,6 +27,7 @@ pub fn run(words: &[String]) -> ExitCode {
         "calls-on-signal" => calls::calls_on_signal(arguments),
         "threads" => calls::threads(arguments),
         "failing-opens" => calls::failing_opens(arguments),
+        "socket-option" => calls::socket_option(),
         "bad-closes" => calls::bad_closes(arguments),
         "sleeps" => calls::sleeps(),
         "measured-sleeps" => calls::measured_sleeps(arguments),

@@ -102,6 +102,30 @@ impl Checker<'_> {
         })
     }
 
+    /// The same for keys: an address is one key, whether it is known as a pointer (`args.skbaddr`) or as a number
+    /// (`arg0`).
+    fn unify_keys(
+        &self,
+        old: &Type,
+        new: &Type,
+        old_literal: bool,
+        new_literal: bool,
+    ) -> Option<Type> {
+        use Type::*;
+        match (old, new) {
+            (Ptr(..), Int { .. }) => Some(old.clone()),
+            (Int { .. }, Ptr(..)) => Some(new.clone()),
+            (Tuple(a), Tuple(b)) if a.len() == b.len() => {
+                let parts = a.iter().zip(b.iter());
+                let parts: Option<Vec<Type>> = parts
+                    .map(|(a, b)| self.unify_keys(a, b, is_small(a), is_small(b)))
+                    .collect();
+                Some(Tuple(parts?.into()))
+            }
+            _ => self.unify(old, new, old_literal, new_literal),
+        }
+    }
+
     /// A value's type as a map or a variable keeps it: small integers become wide.
     pub(super) fn kept(kind: &Type) -> Type {
         match kind {
@@ -173,7 +197,7 @@ impl Checker<'_> {
             }
             _ => {}
         }
-        match self.unify(&known, &key, is_small(&known) || literal, literal) {
+        match self.unify_keys(&known, &key, is_small(&known) || literal, literal) {
             Some(kind) => self.map(name, span).key = kind,
             None => {
                 self.error(

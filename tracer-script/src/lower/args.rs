@@ -199,14 +199,23 @@ impl Lower<'_, '_> {
             };
         }
         let kind = self.kind(expr);
-        Ok(self.named_argument(name, &kind))
+        self.named_argument(name, &kind)
     }
 
-    /// An argument of a function by its name.
-    pub(super) fn named_argument(&mut self, name: &str, kind: &Type) -> Operand {
+    /// An argument of a function by its name: a value, or where a structure lies that is handed over by value.
+    pub(super) fn named_argument(&mut self, name: &str, kind: &Type) -> Result<Operand, Mem> {
         let index = self.parameter_index(name).unwrap_or(0);
-        let value = self.argument(index);
-        self.narrowed(value, kind)
+        if !matches!(kind, Type::Struct(_)) {
+            let value = self.argument(index);
+            return Ok(self.narrowed(value, kind));
+        }
+        let words = self.stored_size(kind).div_ceil(8);
+        let place = self.temporary(words * 8);
+        for word in 0..words {
+            let value = self.argument(index + word);
+            self.store_word(place.plus(word as i32 * 8), value);
+        }
+        Err(place)
     }
 
     fn event_field(&mut self, field: &EventField) -> Result<Operand, Mem> {

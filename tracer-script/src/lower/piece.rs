@@ -150,8 +150,11 @@ impl Lower<'_, '_> {
     fn all_args(&mut self, fields: &[(Rc<str>, Type)]) -> Piece {
         let pieces = fields.iter().map(|(name, kind)| {
             let size = align(self.stored_size(kind));
-            let value = self.named_argument(name, kind);
-            (Piece::Words(vec![value]), size)
+            let piece = match self.named_argument(name, kind) {
+                Ok(value) => Piece::Words(vec![value]),
+                Err(place) => Piece::copied(place, self.stored_size(kind)),
+            };
+            (piece, size)
         });
         Piece::Parts(pieces.collect())
     }

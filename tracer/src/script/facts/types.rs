@@ -148,18 +148,36 @@ impl Types<'_> {
     /// The prototype of the function of this number.
     pub(super) fn signature(&self, id: u32) -> Option<Signature> {
         let (params, returns) = self.function(id)?;
-        Some(Signature {
-            params: self.typed(params),
-            unreadable: Vec::new(),
-            returns: self.kind(returns),
-        })
+        Some(self.handed_over(params, returns))
     }
 
-    fn typed(&self, params: Vec<Parameter>) -> Vec<(Rc<str>, Type)> {
-        let typed = params
-            .into_iter()
-            .map(|(name, type_id)| (name, self.kind(type_id)));
-        typed.collect()
+    /// A signature whose parameters stand at the number of the word that they are handed over in. A structure of
+    /// two words is followed by a parameter without a name; what is larger is in none of the words that are counted
+    /// (System V ABI, AMD64 supplement, 3.2.3; the kernel's trampolines count the same).
+    fn handed_over(&self, params: Vec<Parameter>, returns: u32) -> Signature {
+        let mut found = Signature {
+            params: Vec::new(),
+            unreadable: Vec::new(),
+            returns: self.kind(returns),
+        };
+        for (name, type_id) in params {
+            let bytes = match self.behind_aliases(type_id) {
+                Some(Shape::Struct { size, .. } | Shape::Int { size, .. }) => size,
+                _ => 8,
+            };
+            match bytes {
+                1..=8 => found.params.push((name, self.kind(type_id))),
+                9..=16 => {
+                    found.params.push((name, self.kind(type_id)));
+                    found.params.push(("".into(), Type::Void));
+                }
+                _ => {
+                    let why = format!("it has {bytes} bytes, which are in no register");
+                    found.unreadable.push((name, why));
+                }
+            }
+        }
+        found
     }
 
     /// The parameters of the function of this number, and the number of the type that it returns.
@@ -190,11 +208,8 @@ impl Types<'_> {
 
     /// The arguments of a raw tracepoint.
     pub(super) fn raw_tracepoint(&self, name: &str) -> Option<Signature> {
-        Some(Signature {
-            params: self.typed(self.raw_parameters(name)?),
-            unreadable: Vec::new(),
-            returns: Type::Void,
-        })
+        const VOID: u32 = 0;
+        Some(self.handed_over(self.raw_parameters(name)?, VOID))
     }
 
     /// The parameters of a raw tracepoint: those of the prototype that `btf_trace_<name>` points to
