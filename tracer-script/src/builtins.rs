@@ -183,6 +183,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     row("kptr", (1, 1), Value, check!(kptr), word!(address_of_first)),
     row("uptr", (1, 1), Value, check!(uptr), word!(address_of_first)),
     row("cgroupid", (1, 1), Value, check!(cgroupid), Known),
+    row("in_cgroup", (1, 1), Value, check!(in_cgroup), word!(in_cgroup)),
     row("cgroup_path", (1, 2), Value, check!(cgroup_path), word!(first)),
     row("container_of", (3, 3), Value, check!(container_of), word!(container_of)),
     row("is_err", (1, 1), Value, check!(is_err), word!(is_err)),

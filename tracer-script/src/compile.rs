@@ -99,11 +99,10 @@ fn passes(
     diagnostics: &mut Diagnostics,
     show: &mut dyn FnMut(Stage, &dyn Fn() -> String),
 ) -> Option<Image> {
-    let config = config::read(&script.config, input.environment, input.facts, diagnostics);
+    let mut config = config::read(&script.config, input.environment, input.facts, diagnostics);
     macros::expand(&mut script, diagnostics);
     subprograms::check(&script, diagnostics);
     unstable::check(&mut script, &config, diagnostics);
-    config::put_in(&mut script, &config);
     show(Stage::Tree, &|| format!("{script:#?}"));
     if diagnostics.has_errors() {
         return None;
@@ -114,33 +113,22 @@ fn passes(
         });
         return None;
     }
-    let plan = plan::plan(&script, &config, input.params, input.facts, diagnostics);
-    if diagnostics.has_errors() {
-        return None;
+    let said = diagnostics.clone();
+    let mut understood = understand(input, &script, &config, diagnostics);
+    while let Some(Understood { analysis, env, .. }) = &understood
+        && limits::has_long_keys(analysis, &env.sizes(input.facts), input.facts)
+        && let Some(length) = config.shorter_strings()
+    {
+        config.max_strlen = length;
+        *diagnostics = said.clone();
+        understood = understand(input, &script, &config, diagnostics);
     }
-    if plan.programs.is_empty() {
-        let message = "No probes to attach";
-        let hint = match &input.params.probe_filter {
-            _ if script.probes.is_empty() => None,
-            Some(filter) => Some(format!("--probe-filter {filter} finds none of their names")),
-            None => Some("tests are run by --test, benchmarks by --bench".to_owned()),
-        };
-        match hint {
-            None => diagnostics.error(crate::Span::default(), message),
-            Some(hint) => diagnostics.error_hint(crate::Span::default(), message, hint),
-        }
-        return None;
-    }
-    refuse_unknown_params(&script, input.params, diagnostics);
-    let units: Vec<Unit> = plan.programs.iter().map(|one| one.unit.clone()).collect();
-    let (analysis, env) = check::check(
-        &script,
-        &units,
-        &config,
-        input.params,
-        input.facts,
-        diagnostics,
-    );
+    let Understood {
+        script,
+        plan,
+        analysis,
+        env,
+    } = understood?;
     show(Stage::Types, &|| describe_types(&analysis));
     if diagnostics.has_errors() {
         return None;
@@ -155,6 +143,63 @@ fn passes(
         env: &env,
     };
     passes.generate(diagnostics, show)
+}
+
+/// What the passes that look at all of the script have found.
+struct Understood {
+    /// With the values of its configuration in their places.
+    script: Script,
+    plan: Plan,
+    analysis: Analysis,
+    env: Env,
+}
+
+/// Finds the places and the types; [`None`] where there is nothing to find types for.
+fn understand(
+    input: &Input<'_>,
+    script: &Script,
+    config: &Config,
+    diagnostics: &mut Diagnostics,
+) -> Option<Understood> {
+    let mut script = script.clone();
+    config::put_in(&mut script, config);
+    let plan = plan::plan(&script, config, input.params, input.facts, diagnostics);
+    if diagnostics.has_errors() {
+        return None;
+    }
+    if plan.programs.is_empty() {
+        tell_of_no_probes(&script, input.params, diagnostics);
+        return None;
+    }
+    refuse_unknown_params(&script, input.params, diagnostics);
+    let units: Vec<Unit> = plan.programs.iter().map(|one| one.unit.clone()).collect();
+    let (analysis, env) = check::check(
+        &script,
+        &units,
+        config,
+        input.params,
+        input.facts,
+        diagnostics,
+    );
+    Some(Understood {
+        script,
+        plan,
+        analysis,
+        env,
+    })
+}
+
+fn tell_of_no_probes(script: &Script, params: &Params, diagnostics: &mut Diagnostics) {
+    let message = "No probes to attach";
+    let hint = match &params.probe_filter {
+        _ if script.probes.is_empty() => None,
+        Some(filter) => Some(format!("--probe-filter {filter} finds none of their names")),
+        None => Some("tests are run by --test, benchmarks by --bench".to_owned()),
+    };
+    match hint {
+        None => diagnostics.error(crate::Span::default(), message),
+        Some(hint) => diagnostics.error_hint(crate::Span::default(), message, hint),
+    }
 }
 
 /// Whether `--help` is given, and means nothing to the script itself.

@@ -104,6 +104,8 @@ pub struct Config {
     pub max_map_keys: u64,
     pub max_probes: u64,
     pub max_strlen: u64,
+    /// It is not what holds where nothing is set.
+    max_strlen_is_set: bool,
     pub missing_probes: MissingProbes,
     pub on_stack_limit: Option<u64>,
     pub perf_rb_pages: u64,
@@ -132,6 +134,7 @@ impl Default for Config {
             max_map_keys: 4096,
             max_probes: 1024,
             max_strlen: 1024,
+            max_strlen_is_set: false,
             missing_probes: MissingProbes::Error,
             on_stack_limit: None,
             perf_rb_pages: 0,
@@ -152,6 +155,9 @@ impl Default for Config {
 /// How long the kernel lets the verifier's log be: from the least that Linux 5.10 takes to `UINT_MAX >> 2` of
 /// `kernel/bpf/log.c`.
 const LOG_BYTES: RangeInclusive<u64> = 128..=u32::MAX as u64 >> 2;
+
+/// `max_strlen` before Linux 5.11, where it is not set: the first for which the script's keys have room.
+const STRINGS_BEFORE_5_11: [u64; 4] = [240, 160, 112, 64];
 
 /// All that can be set, for hints.
 const KEYS: [&str; 23] = [
@@ -243,12 +249,19 @@ impl Config {
         let max_strlen = if facts.since(5, 11) {
             default.max_strlen
         } else {
-            240
+            STRINGS_BEFORE_5_11[0]
         };
         Self {
             max_strlen,
             ..default
         }
+    }
+
+    /// A shorter `max_strlen`, for a script whose keys have no room for strings of this one; [`None`] where it is set,
+    /// or where there is none.
+    pub(crate) fn shorter_strings(&self) -> Option<u64> {
+        let mut lengths = STRINGS_BEFORE_5_11.into_iter();
+        lengths.find(|&length| !self.max_strlen_is_set && length < self.max_strlen)
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), Wrong> {
@@ -265,7 +278,10 @@ impl Config {
             "max_cat_bytes" => self.max_cat_bytes = number(value, 0..=1 << 30)?,
             "max_map_keys" => self.max_map_keys = number(value, 1..=1 << 26)?,
             "max_probes" => self.max_probes = number(value, 0..=1 << 20)?,
-            "max_strlen" => self.max_strlen = number(value, 1..=1 << 16)?,
+            "max_strlen" => {
+                self.max_strlen = number(value, 1..=1 << 16)?;
+                self.max_strlen_is_set = true;
+            }
             "missing_probes" => self.missing_probes = missing_probes(value)?,
             "on_stack_limit" => self.on_stack_limit = Some(number(value, 0..=512)?),
             "perf_rb_pages" => self.perf_rb_pages = number(value, 0..=1 << 20)?,

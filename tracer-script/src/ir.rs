@@ -269,6 +269,7 @@ helpers! {
     SendSignalThread = 117, false;
     Jiffies64 = 118, true;
     GetNsCurrentPidTgid = 120, false;
+    GetCurrentAncestorCgroupId = 123, true;
     SeqWrite = 127, false;
     KtimeGetBootNs = 125, true;
     RingbufOutput = 130, false;

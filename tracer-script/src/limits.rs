@@ -25,6 +25,20 @@ const MAPS_MAX: usize = 64;
 
 const SHORTER: &str = "make strings shorter by the config variable max_strlen";
 
+/// Whether a map has keys that are longer than the kernel takes.
+pub(crate) fn has_long_keys(analysis: &Analysis, sizes: &dyn Sizes, facts: &dyn Facts) -> bool {
+    let mut keys = analysis.maps.values().map(|info| &info.key);
+    keys.any(|kind| kind.stored_size(sizes) > key_max(facts))
+}
+
+/// Bytes that this kernel lets a key have.
+fn key_max(facts: &dyn Facts) -> u32 {
+    match facts.since(5, 11) {
+        true => KEY_MAX,
+        false => KEY_MAX_BEFORE_5_11,
+    }
+}
+
 /// Looks at an image that is made.
 pub(crate) fn check(
     image: &Image,
@@ -33,10 +47,7 @@ pub(crate) fn check(
     facts: &dyn Facts,
     diagnostics: &mut Diagnostics,
 ) {
-    let of_keys = match facts.since(5, 11) {
-        true => KEY_MAX,
-        false => KEY_MAX_BEFORE_5_11,
-    };
+    let of_keys = key_max(facts);
     let whole = image
         .programs
         .first()

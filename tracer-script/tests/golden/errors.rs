@@ -310,12 +310,12 @@ fn kernels() {
         "#]],
     );
     check_for(
-        "kprobe:vfs_read { @[str(arg1), str(arg2), str(arg3)] = count(); }",
+        "config = { max_strlen = 240 } kprobe:vfs_read { @[str(arg1), str(arg2), str(arg3)] = count(); }",
         (5, 10),
         expect![[r#"
-            script.bt:1:20-53: ERROR: a key of @ has 720 bytes, and before Linux 5.11 could have 512
-            kprobe:vfs_read { @[str(arg1), str(arg2), str(arg3)] = count(); }
-                               ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+            script.bt:1:50-83: ERROR: a key of @ has 720 bytes, and before Linux 5.11 could have 512
+            config = { max_strlen = 240 } kprobe:vfs_read { @[str(arg1), str(arg2), str(arg3)] = count(); }
+                                                             ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
             HINT: make strings shorter by the config variable max_strlen
         "#]],
     );

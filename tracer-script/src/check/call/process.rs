@@ -34,6 +34,11 @@ impl Checker<'_> {
         Type::CgroupPath(filter.into())
     }
 
+    pub(crate) fn in_cgroup(&mut self, _: &Expr, call: &Call) -> Type {
+        self.integer(&call.args[0], "in_cgroup");
+        Type::Bool
+    }
+
     pub(crate) fn nsecs_of_clock(&mut self, _: &Expr, call: &Call) -> Type {
         match self.word(&call.args[0]) {
             Some("monotonic" | "boot" | "tai" | "sw_tai") => UINT,
