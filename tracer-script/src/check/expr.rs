@@ -97,6 +97,12 @@ impl Checker<'_> {
             ExprKind::Call(call) => self.call(expr, call),
             ExprKind::Cast(name, operand) => self.cast(expr, name, operand),
             ExprKind::Field(operand, name) => self.field(expr, operand, name),
+            ExprKind::TupleIndex(operand, _) if matches!(operand.kind, ExprKind::Int(_)) => self
+                .error_hint(
+                    expr.span,
+                    "there are no numbers with a fraction",
+                    "reckon in smaller units: 1500 ms for 1.5 s",
+                ),
             ExprKind::TupleIndex(operand, index) => {
                 let kind = self.expr(operand);
                 self.element(expr.span, &kind, *index)

@@ -67,17 +67,39 @@ impl Lower<'_, '_> {
         let wanted = self.val(&call.args[0]);
         let wanted = self.as_register(wanted);
         let (found, level) = (self.copy(Operand::Imm(0)), self.copy(Operand::Imm(0)));
-        let (look, compare, lower, is_it, done) =
-            (self.block(), self.block(), self.block(), self.block(), self.block());
+        let (look, compare, lower, is_it, done) = (
+            self.block(),
+            self.block(),
+            self.block(),
+            self.block(),
+            self.block(),
+        );
         self.jump(look);
         self.go_on_at(look);
         let id = self.call(Helper::GetCurrentAncestorCgroupId, vec![Arg::Reg(level)]);
         self.branch(Cond::Eq, Operand::Reg(id), Operand::Imm(0), done, compare);
         self.go_on_at(compare);
-        self.branch(Cond::Eq, Operand::Reg(id), Operand::Reg(wanted), is_it, lower);
+        self.branch(
+            Cond::Eq,
+            Operand::Reg(id),
+            Operand::Reg(wanted),
+            is_it,
+            lower,
+        );
         self.go_on_at(lower);
-        self.op(Op::Alu(Alu::Add, level, Operand::Reg(level), Operand::Imm(1)));
-        self.branch(Cond::Lt, Operand::Reg(level), Operand::Imm(DEPTH_MAX), look, done);
+        self.op(Op::Alu(
+            Alu::Add,
+            level,
+            Operand::Reg(level),
+            Operand::Imm(1),
+        ));
+        self.branch(
+            Cond::Lt,
+            Operand::Reg(level),
+            Operand::Imm(DEPTH_MAX),
+            look,
+            done,
+        );
         self.go_on_at(is_it);
         self.op(Op::Const(found, 1));
         self.jump(done);
