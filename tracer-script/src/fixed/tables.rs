@@ -115,6 +115,21 @@ fn of_tasks() -> Vec<Struct> {
                 field("start_time", long.clone(), 128),
                 field("cpus_mask", u8s(8), 136),
                 field("on_rq", Type::Bool, 144),
+                field("cgroups", pointer("struct css_set"), 152),
+            ],
+        ),
+        of(
+            "struct css_set",
+            16,
+            vec![field("dfl_cgrp", pointer("struct cgroup"), 8)],
+        ),
+        // As it was until Linux 6.0.
+        of(
+            "struct cgroup",
+            32,
+            vec![
+                field("level", int.clone(), 16),
+                field("ancestor_ids", Type::Array(Rc::new(long.clone()), 1), 24),
             ],
         ),
         of(

@@ -9,6 +9,7 @@ mod args;
 mod assign;
 mod build;
 mod call;
+mod cgroup;
 mod compare;
 mod expr;
 mod iterator;

@@ -152,7 +152,7 @@ impl Lower<'_, '_> {
     }
 
     /// A word of the kernel's memory.
-    fn far(&mut self, base: Reg, offset: u32) -> Reg {
+    pub(super) fn far(&mut self, base: Reg, offset: u32) -> Reg {
         self.load(Mem::Far(base, offset as i32, Space::Kernel), 8)
     }
 }

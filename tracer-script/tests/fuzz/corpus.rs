@@ -59,7 +59,7 @@ pub const SCRIPTS: [&str; 58] = [
     "BEGIN { $x = 10; $p = &$x; @ = nsecs(boot); @t = nsecs(sw_tai); @m = nsecs(monotonic); print(strerror(2)); print(signal_name(9)); print(syscall_name(0)); }",
     "kprobe:vfs_* { @[probe, probetype] = count(); errorf(\"x %d\", 1); warnf(\"y\"); }",
     "BEGIN { @a[1] = hist(2); @b[comm] = lhist(3, 0, 10, 1); @c = tseries(5, 1s, 10); @d = tseries(5, 100ms, 3, \"max\"); }",
-    "BEGIN { @c[cgroup] = count(); print(cgroup_path(cgroup)); print(cgroupid(\"/sys/fs/cgroup/a\")); @i = has_cpid; print(ncpus); }",
+    "BEGIN { @c[cgroup] = count(); print(cgroup_path(cgroup)); print(cgroupid(\"/sys/fs/cgroup/a\")); print(in_cgroup(5)); @i = has_cpid; print(ncpus); }",
     "i:s:1 { if (@n++ > 5) { exit(3); } assert(@n < 10, \"too many\"); static_assert(1 == 1, \"no\"); } END { print(@n); clear(@n); }",
     "fn add($a: int64, $b: uint32): int64 { return $a + $b; } fn upto($n: int64): int64 { $s = (int64)0; for ($i : 0..10) { if ($i > $n) { return $s; } $s = add($s, $i); } return -1; } kprobe:vfs_read /upto(arg0) > 5/ { @[upto(3)] = count(); @all = add(add(1, 2), 3); }",
     "fn name($p: struct task_struct *, $t: string[16]): string[32] { if ($p == 0) { return \"none\"; } $x = str_concat($p->comm, $t); return $x; } BEGIN { print(name(curtask, \"!\")); @[name(curtask, comm)] = name(curtask, \"\"); }",

@@ -22,12 +22,15 @@ fn syntax() {
                      ~
     "#]],
     );
-    check("BEGIN { $x = 1.5; }", expect![[r#"
+    check(
+        "BEGIN { $x = 1.5; }",
+        expect![[r#"
         script.bt:1:14-17: ERROR: there are no numbers with a fraction
         BEGIN { $x = 1.5; }
                      ~~~
         HINT: reckon in smaller units: 1500 ms for 1.5 s
-    "#]]);
+    "#]],
+    );
     check(
         "BEGIN { printf(\"a }",
         expect![[r#"

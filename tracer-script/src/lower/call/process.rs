@@ -2,7 +2,7 @@
 
 use crate::{
     ast::{Call, ExprKind},
-    ir::{Alu, Arg, Cond, Helper, Op, Operand},
+    ir::{Alu, Arg, Helper, Operand},
     lower::{Lower, Piece},
     types::Type,
 };
@@ -57,54 +57,6 @@ impl Lower<'_, '_> {
             return Operand::Imm(0);
         };
         Operand::Reg(self.call(Helper::GetSocketCookie, vec![Arg::Reg(socket)]))
-    }
-
-    /// Whether the process is in the cgroup of this number, or in one below it: goes down from the root to the
-    /// process's own.
-    pub(crate) fn in_cgroup(&mut self, call: &Call) -> Operand {
-        /// Cgroups within each other that are looked through.
-        const DEPTH_MAX: i64 = 64;
-        let wanted = self.val(&call.args[0]);
-        let wanted = self.as_register(wanted);
-        let (found, level) = (self.copy(Operand::Imm(0)), self.copy(Operand::Imm(0)));
-        let (look, compare, lower, is_it, done) = (
-            self.block(),
-            self.block(),
-            self.block(),
-            self.block(),
-            self.block(),
-        );
-        self.jump(look);
-        self.go_on_at(look);
-        let id = self.call(Helper::GetCurrentAncestorCgroupId, vec![Arg::Reg(level)]);
-        self.branch(Cond::Eq, Operand::Reg(id), Operand::Imm(0), done, compare);
-        self.go_on_at(compare);
-        self.branch(
-            Cond::Eq,
-            Operand::Reg(id),
-            Operand::Reg(wanted),
-            is_it,
-            lower,
-        );
-        self.go_on_at(lower);
-        self.op(Op::Alu(
-            Alu::Add,
-            level,
-            Operand::Reg(level),
-            Operand::Imm(1),
-        ));
-        self.branch(
-            Cond::Lt,
-            Operand::Reg(level),
-            Operand::Imm(DEPTH_MAX),
-            look,
-            done,
-        );
-        self.go_on_at(is_it);
-        self.op(Op::Const(found, 1));
-        self.jump(done);
-        self.go_on_at(done);
-        Operand::Reg(found)
     }
 
     fn signal_by(&mut self, call: &Call, helper: Helper) {

@@ -7,7 +7,7 @@ use super::{
 };
 
 /// A helper: its number, how many arguments it takes, and since which release it is there.
-const HELPERS: [(i32, usize, (u32, u32)); 40] = [
+const HELPERS: [(i32, usize, (u32, u32)); 41] = [
     (1, 2, (3, 19)),
     (2, 4, (3, 19)),
     (3, 2, (3, 19)),
@@ -33,6 +33,7 @@ const HELPERS: [(i32, usize, (u32, u32)); 40] = [
     (117, 1, (5, 6)),
     (118, 0, (5, 6)),
     (120, 4, (5, 7)),
+    (123, 1, (5, 15)),
     (125, 0, (5, 8)),
     (130, 4, (5, 8)),
     (131, 3, (5, 8)),
