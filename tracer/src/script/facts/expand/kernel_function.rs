@@ -120,11 +120,14 @@ fn exists(point: &Point<'_>, module: Option<&str>, function: &str) -> Result<boo
 fn missing(point: &Point<'_>, module: Option<&str>, function: &str) -> String {
     let of = module.map(|module| format!(" in {module}"));
     let of = of.unwrap_or_default();
+    /// What fills the room before a function: `CONFIG_PREFIX_SYMBOLS` of `arch/x86/Kconfig`.
+    const FILLING: &str = "__pfx_";
     let known = functions::symbols(module.map(Glob::new).as_ref(), &Glob::new("*"));
     let known = known.unwrap_or_default();
+    let names = known.iter().map(|found| found.name.as_str());
     let hint = did_you_mean(near(
         function,
-        known.iter().map(|found| found.name.as_str()),
+        names.filter(|name| !name.starts_with(FILLING)),
     ));
     format!(
         "cannot attach to {}: the kernel has no function {function}{of}{hint}",
