@@ -115,8 +115,8 @@ fn passes(
     }
     let said = diagnostics.clone();
     let mut understood = understand(input, &script, &config, diagnostics);
-    while let Some(Understood { analysis, env, .. }) = &understood
-        && limits::has_long_keys(analysis, &env.sizes(input.facts), input.facts)
+    while let Some(Understood { maps, .. }) = &understood
+        && limits::has_long_keys(maps, input.facts)
         && let Some(length) = config.shorter_strings()
     {
         config.max_strlen = length;
@@ -128,6 +128,7 @@ fn passes(
         plan,
         analysis,
         env,
+        maps,
     } = understood?;
     show(Stage::Types, &|| describe_types(&analysis));
     if diagnostics.has_errors() {
@@ -142,7 +143,7 @@ fn passes(
         analysis: &analysis,
         env: &env,
     };
-    passes.generate(diagnostics, show)
+    passes.generate(maps, diagnostics, show)
 }
 
 /// What the passes that look at all of the script have found.
@@ -152,6 +153,7 @@ struct Understood {
     plan: Plan,
     analysis: Analysis,
     env: Env,
+    maps: Vec<Map>,
 }
 
 /// Finds the places and the types; [`None`] where there is nothing to find types for.
@@ -181,11 +183,19 @@ fn understand(
         input.facts,
         diagnostics,
     );
+    let deleted = plan::deleted_maps(&script);
+    let maps = lower::maps(
+        &analysis.maps,
+        &|name| deleted.contains(name),
+        &env.sizes(input.facts),
+        config.max_map_keys.min(u32::MAX.into()) as u32,
+    );
     Some(Understood {
         script,
         plan,
         analysis,
         env,
+        maps,
     })
 }
 
@@ -243,17 +253,12 @@ struct Passes<'a> {
 impl Passes<'_> {
     fn generate(
         &self,
+        maps: Vec<Map>,
         diagnostics: &mut Diagnostics,
         show: &mut dyn FnMut(Stage, &dyn Fn() -> String),
     ) -> Option<Image> {
         let facts = self.input.facts;
         let deleted = plan::deleted_maps(self.script);
-        let maps = lower::maps(
-            &self.analysis.maps,
-            &|name| deleted.contains(name),
-            &self.env.sizes(facts),
-            self.config.max_map_keys.min(u32::MAX.into()) as u32,
-        );
         let mut shared = Shared::new(maps, self.stack_frames());
         shared.writers = plan::writers(self.script, self.plan);
         let mut programs = Vec::new();

@@ -25,10 +25,10 @@ const MAPS_MAX: usize = 64;
 
 const SHORTER: &str = "make strings shorter by the config variable max_strlen";
 
-/// Whether a map has keys that are longer than the kernel takes.
-pub(crate) fn has_long_keys(analysis: &Analysis, sizes: &dyn Sizes, facts: &dyn Facts) -> bool {
-    let mut keys = analysis.maps.values().map(|info| &info.key);
-    keys.any(|kind| kind.stored_size(sizes) > key_max(facts))
+/// Whether one of the script's maps has keys that are longer than the kernel takes.
+pub(crate) fn has_long_keys(maps: &[Map], facts: &dyn Facts) -> bool {
+    let mut maps = maps.iter().filter(|map| map.role == MapRole::Script);
+    maps.any(|map| map.key_size > key_max(facts))
 }
 
 /// Bytes that this kernel lets a key have.

@@ -77,6 +77,7 @@ impl Lower<'_, '_> {
         self.go_on_at(done);
         Operand::Reg(found)
     }
+
     /// Before Linux 5.15 the helper is not there for tracing; [`None`] where the types are not those of then.
     fn line_of_cgroups(&mut self) -> Option<Line> {
         if self.given.facts.since(5, 15) {

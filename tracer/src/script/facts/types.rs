@@ -152,32 +152,42 @@ impl Types<'_> {
     }
 
     /// A signature whose parameters stand at the number of the word that they are handed over in. A structure of
-    /// two words is followed by a parameter without a name; what is larger is in none of the words that are counted
-    /// (System V ABI, AMD64 supplement, 3.2.3; the kernel's trampolines count the same).
+    /// two words is followed by a parameter without a name. What is in memory takes none of the words, and moves all
+    /// that comes behind the registers (System V ABI, AMD64 supplement, 3.2.3; the kernel's trampolines count the
+    /// same).
     fn handed_over(&self, params: Vec<Parameter>, returns: u32) -> Signature {
+        const REGISTERS: usize = 6;
         let mut found = Signature {
             params: Vec::new(),
             unreadable: Vec::new(),
             returns: self.kind(returns),
         };
+        let mut moved = false;
         for (name, type_id) in params {
-            let bytes = match self.behind_aliases(type_id) {
-                Some(Shape::Struct { size, .. } | Shape::Int { size, .. }) => size,
-                _ => 8,
-            };
-            match bytes {
-                1..=8 => found.params.push((name, self.kind(type_id))),
-                9..=16 => {
-                    found.params.push((name, self.kind(type_id)));
-                    found.params.push(("".into(), Type::Void));
-                }
-                _ => {
-                    let why = format!("it has {bytes} bytes, which are in no register");
-                    found.unreadable.push((name, why));
-                }
+            let words = self.words(type_id);
+            let place = found.params.len();
+            let in_memory = words > 2 || words == 2 && place + words > REGISTERS;
+            moved |= in_memory;
+            if in_memory || moved && place >= REGISTERS {
+                let why =
+                    "it is in memory, with or behind a structure that is handed over by value";
+                found.unreadable.push((name, why.to_owned()));
+                continue;
             }
+            found.params.push((name, self.kind(type_id)));
+            found
+                .params
+                .resize(place + words.max(1), ("".into(), Type::Void));
         }
         found
+    }
+
+    /// The words of 8 bytes that a value of a type takes.
+    fn words(&self, type_id: u32) -> usize {
+        match self.behind_aliases(type_id) {
+            Some(Shape::Struct { size, .. } | Shape::Int { size, .. }) => size.div_ceil(8) as usize,
+            _ => 1,
+        }
     }
 
     /// The parameters of the function of this number, and the number of the type that it returns.
