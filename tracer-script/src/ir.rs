@@ -270,6 +270,7 @@ helpers! {
     Jiffies64 = 118, true;
     GetNsCurrentPidTgid = 120, false;
     GetCurrentAncestorCgroupId = 123, true;
+    SeqPrintf = 126, false;
     SeqWrite = 127, false;
     KtimeGetBootNs = 125, true;
     RingbufOutput = 130, false;

@@ -116,7 +116,8 @@ pub struct Target {
     pub kind: AttachKind,
     /// As the builtin `probe` shows it.
     pub name: String,
-    /// Kernel module or BPF program ([`PROGRAM`] and its number), category, path, unit or event.
+    /// Kernel module or BPF program ([`PROGRAM`] and its number), category, path, unit or event; the file that an
+    /// iterator is pinned at.
     pub group: String,
     /// Function, tracepoint, argument.
     pub item: String,
@@ -147,5 +148,10 @@ impl Target {
             arguments: Vec::new(),
             semaphore: 0,
         }
+    }
+
+    /// Whether it is an iterator that stays in the kernel, as a file: what it prints is for whoever reads that.
+    pub fn is_pinned(&self) -> bool {
+        self.kind == AttachKind::Iter && !self.group.is_empty()
     }
 }

@@ -49,19 +49,27 @@ impl Lower<'_, '_> {
     /// Writes a byte to the descriptor that user space reads, which thereby stops now and then to take the records
     /// of the objects so far.
     pub(super) fn count_object(&mut self) {
-        if !self.is_iterator() {
+        if !self.is_iterator() || self.target().is_pinned() {
             return;
         }
-        let Some(offset) = self.member_path("struct bpf_iter_meta", &["seq"]) else {
-            let span = self.span;
-            return self.error(span, "the kernel's types have no struct bpf_iter_meta");
+        let Some(seq) = self.seq_file(0) else {
+            return;
         };
-        let meta = self.load(Mem::At(0, 0), 8);
-        let seq = self.load(Mem::At(meta, offset as i32), 8);
         let byte = self.f().slot(8);
         self.store_word(Mem::Slot(byte, 0), Operand::Imm(0));
         let args = vec![Arg::Reg(seq), Arg::Slot(byte, 0), Arg::Imm(1)];
         self.call_only(Helper::SeqWrite, args);
+    }
+
+    /// What the descriptor's text is written to.
+    pub(super) fn seq_file(&mut self, context: Reg) -> Option<Reg> {
+        let Some(offset) = self.member_path("struct bpf_iter_meta", &["seq"]) else {
+            let span = self.span;
+            self.error(span, "the kernel's types have no struct bpf_iter_meta");
+            return None;
+        };
+        let meta = self.load(Mem::At(context, 0), 8);
+        Some(self.load(Mem::At(meta, offset as i32), 8))
     }
 
     /// A pointer in the context, which the verifier knows what it leads to. Where it leads nowhere the program ends.

@@ -13,6 +13,7 @@ mod cgroup;
 mod compare;
 mod expr;
 mod iterator;
+mod kernel_text;
 mod loops;
 mod map;
 mod marker;

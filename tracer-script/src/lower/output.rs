@@ -48,6 +48,12 @@ impl Lower<'_, '_> {
     ) {
         self.learn_structs(&args);
         let span = self.span;
+        if self.target().is_pinned() {
+            return self.error(
+                span,
+                "tracer is not there any more when a pinned iterator is read: it can use printf and maps only",
+            );
+        }
         let number = self.shared.action(Action { kind, span, args });
         let size = HEAD + pieces.iter().map(|(_, size)| size).sum::<u32>();
         self.note_records();
@@ -136,6 +142,9 @@ impl Lower<'_, '_> {
         let text = self.literal_text(&call.args[0]).unwrap_or_default();
         let format = format::parse(&text);
         let kind = match call.name.as_str() {
+            "printf" if self.target().is_pinned() => {
+                return self.print_to_file(&format, &call.args[1..]);
+            }
             "printf" => ActionKind::Printf(format),
             "errorf" => ActionKind::Errorf(format),
             "warnf" => ActionKind::Warnf(format),
@@ -144,46 +153,6 @@ impl Lower<'_, '_> {
         };
         let args: Vec<&Expr> = call.args[1..].iter().collect();
         self.send(kind, &args);
-    }
-
-    /// `debugf`: a line of `/sys/kernel/tracing/trace_pipe`. Numbers are handed over whole.
-    pub(crate) fn debugf(&mut self, call: &Call) {
-        let text = self.literal_text(&call.args[0]).unwrap_or_default();
-        let format = format::parse(&text);
-        let mut text = Vec::new();
-        for part in &format.parts {
-            match part {
-                format::Part::Text(literal) => {
-                    // A percent sign of its own was two.
-                    for &byte in literal {
-                        text.extend(std::iter::repeat_n(byte, 1 + usize::from(byte == b'%')));
-                    }
-                }
-                format::Part::Conversion(conversion) => match conversion.kind {
-                    's' => text.extend(b"%s"),
-                    'p' => text.extend(b"%px"),
-                    number => text.extend(format!("%ll{number}").bytes()),
-                },
-            }
-        }
-        text.push(0);
-        self.temporarily(|lower| {
-            let at = Mem::Rodata(lower.shared.constant(&text));
-            let mut args = vec![lower.pointer(at), Arg::Imm(text.len() as i64)];
-            for (conversion, arg) in format.conversions().zip(&call.args[1..]) {
-                args.push(match conversion.kind {
-                    's' => {
-                        let (place, _) = lower.readable(arg);
-                        Arg::Reg(lower.address(place))
-                    }
-                    _ => {
-                        let value = lower.val(arg);
-                        Arg::Reg(lower.copy(value))
-                    }
-                });
-            }
-            lower.call_only(Helper::TracePrintk, args);
-        });
     }
 
     /// `print`

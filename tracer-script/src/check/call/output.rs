@@ -102,6 +102,44 @@ impl Checker<'_> {
         }
     }
 
+    /// What the kernel prints itself where an iterator is a file (`bpf_seq_printf()` of `kernel/trace/bpf_trace.c`).
+    fn fits_kernel(&mut self, call: &Call, format: &format::Format) {
+        const ARGUMENTS_MAX: usize = 12;
+        const STRINGS_MAX: usize = 6;
+        let odd = format.conversions().find(|one| {
+            !"diuxXpcs".contains(one.kind)
+                || one.width_argument
+                || one.precision_argument
+                || one.precision.is_some()
+                || one.alternate
+                || one.kind == 'p' && one.width.is_some()
+        });
+        if let Some(odd) = odd {
+            self.error(
+                call.args[0].span,
+                format!("printf: {} cannot be printed by the kernel, which does it where an iterator is pinned", odd.text),
+            );
+            return;
+        }
+        for (conversion, arg) in format.conversions().zip(&call.args[1..]) {
+            if conversion.kind == 's' && !matches!(self.expr(arg), Type::Str(_) | Type::Unknown) {
+                self.error(
+                    arg.span,
+                    "printf: the kernel, which prints where an iterator is pinned, takes strings for %s",
+                );
+            }
+        }
+        let is_text = |one: &&format::Conversion| matches!(one.kind, 's' | 'c');
+        if format.arguments() > ARGUMENTS_MAX
+            || format.conversions().filter(is_text).count() > STRINGS_MAX
+        {
+            self.error(
+                call.args[0].span,
+                format!("printf: where an iterator is pinned, the kernel prints {ARGUMENTS_MAX} values at most, {STRINGS_MAX} of them strings"),
+            );
+        }
+    }
+
     pub(crate) fn static_assert(&mut self, expr: &Expr, call: &Call) -> Type {
         let condition = &call.args[0];
         self.expr(condition);
@@ -126,7 +164,12 @@ impl Checker<'_> {
 
     /// A format with its arguments.
     pub(crate) fn formatted(&mut self, _: &Expr, call: &Call) -> Type {
-        self.format_of(call);
+        if let Some(format) = self.format_of(call)
+            && call.name == "printf"
+            && self.target().is_pinned()
+        {
+            self.fits_kernel(call, &format);
+        }
         Type::Void
     }
 

@@ -1,6 +1,6 @@
 //! JSON, as bpftrace writes it: one object a line.
 
-use std::io;
+use std::{io, os::unix::ffi::OsStrExt as _, path::Path};
 
 use tracer_script::{
     format::Format,
@@ -196,6 +196,10 @@ impl Face for Json {
     fn format(&mut self, format: &Format, types: &[Type], args: &[u8]) -> Vec<u8> {
         self.0
             .with_text(format, types, args, |_, text| text.to_vec())
+    }
+
+    fn pinned(&mut self, file: &Path) -> io::Result<()> {
+        self.object("pinned", |out| string(out, file.as_os_str().as_bytes()))
     }
 
     fn system(&mut self, output: &[u8]) -> io::Result<()> {

@@ -26,6 +26,7 @@ mod value;
 
 use std::{
     io::{self, Write},
+    path::Path,
     rc::Rc,
 };
 
@@ -112,6 +113,8 @@ pub trait Face {
     fn process(&mut self, pid: u32);
     /// The text of a format with its arguments, such as the command of `system`.
     fn format(&mut self, format: &Format, types: &[Type], args: &[u8]) -> Vec<u8>;
+    /// An iterator is this file now.
+    fn pinned(&mut self, file: &Path) -> io::Result<()>;
     /// What a command of `system` printed.
     fn system(&mut self, output: &[u8]) -> io::Result<()>;
     /// A whole map: at the end, or by `print(@m, top, div)`. `top` and `div` are 0 where not given.

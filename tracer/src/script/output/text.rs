@@ -1,6 +1,9 @@
 //! Text, as bpftrace writes it.
 
-use std::io;
+use std::{
+    io::{self, Write as _},
+    path::Path,
+};
 
 use tracer_script::{
     format::Format,
@@ -114,6 +117,11 @@ impl Face for Text {
     fn format(&mut self, format: &Format, types: &[Type], args: &[u8]) -> Vec<u8> {
         self.0
             .with_text(format, types, args, |_, text| text.to_vec())
+    }
+
+    fn pinned(&mut self, file: &Path) -> io::Result<()> {
+        writeln!(self.0.out, "Program pinned to {}", file.display())?;
+        self.0.spill()
     }
 
     fn system(&mut self, output: &[u8]) -> io::Result<()> {

@@ -191,7 +191,9 @@ impl Run {
     /// Goes through all objects of the script's iterators. True where nothing else can happen, and the script is
     /// done.
     fn iterate(&mut self) -> anyhow::Result<bool> {
+        self.pin()?;
         let rounds = self.actor.session.iterators().iter();
+        let rounds = rounds.filter(|iterator| iterator.file().is_none());
         let rounds: Vec<Round> = rounds
             .map(|iterator| {
                 iterator
@@ -212,6 +214,20 @@ impl Run {
             others.all(|program| matches!(program.probe, AttachKind::Begin | AttachKind::End))
                 && !self.actor.session.iterators().is_empty(),
         )
+    }
+
+    /// Leaves iterators in the kernel that shall be files.
+    fn pin(&mut self) -> anyhow::Result<()> {
+        let Actor { session, face, .. } = &mut self.actor;
+        for iterator in session.iterators() {
+            if let Some(file) = iterator.file() {
+                iterator
+                    .pin(file)
+                    .map_err(|failure| failure.at("the iterator"))?;
+                face.pinned(file)?;
+            }
+        }
+        Ok(())
     }
 
     /// Detaches first: what is read then is at rest, and exact.

@@ -72,6 +72,10 @@ impl Face for Notes {
         self.0.borrow_mut().push(format!("process {pid}"));
     }
 
+    fn pinned(&mut self, file: &Path) -> io::Result<()> {
+        self.add(format!("pinned {}", file.display()))
+    }
+
     fn format(&mut self, format: &Format, _: &[Type], _: &[u8]) -> Vec<u8> {
         text(format).into_bytes()
     }

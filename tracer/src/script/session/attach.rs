@@ -131,8 +131,10 @@ fn attach_one(
             }
         }
         ProgramKind::Iter => {
-            let name = &program.targets[only.unwrap_or(0)].name;
-            attached.keep(program, Iterator::attach(fd), name, |links, iterator| {
+            let target = &program.targets[only.unwrap_or(0)];
+            let file = target.is_pinned().then(|| target.group.clone().into());
+            let iterator = Iterator::attach(fd, file);
+            attached.keep(program, iterator, &target.name, |links, iterator| {
                 links.iterators.push(iterator)
             })?;
         }

@@ -108,11 +108,11 @@ impl Loader<'_> {
     }
 
     fn function(&self, program: &Program, target: &Target) -> Result<FunctionType, ScriptError> {
-        let name = match program.kind {
-            ProgramKind::Iter => format!("bpf_iter_{}", target.item),
-            _ => target.item.clone(),
+        let (holder, name) = match program.kind {
+            ProgramKind::Iter => ("", format!("bpf_iter_{}", target.item)),
+            _ => (target.group.as_str(), target.item.clone()),
         };
-        (self.find_function)(&target.group, &name).map_err(|error| {
+        (self.find_function)(holder, &name).map_err(|error| {
             let name = &target.name;
             ScriptError::at(program.span, format!("cannot attach to {name}: {error:#}"))
         })

@@ -1,5 +1,7 @@
 //! `iter`: objects of the kernel, one after the other.
 
+use std::path::Path;
+
 use tracer_script::{
     facts::{Facts as _, Field},
     probe::Target,
@@ -15,16 +17,15 @@ const OF_OTHERS: [&str; 4] = ["bpf_map_elem", "bpf_sk_storage_map", "sockmap", "
 /// The function that stands for an iterator among the kernel's types, less the iterator's name.
 const FUNCTION: &str = "bpf_iter_";
 
-/// `item` is the iterator.
+/// Where files for objects of BPF are usually mounted: those whose path is not whole are put there.
+const BPF_FILES: &str = "/sys/fs/bpf";
+
+/// `item` is the iterator, `group` the file that it is pinned at.
 pub(super) fn expand(point: &Point<'_>) -> Result<Vec<Target>, String> {
     let failed = |reason: String| point.failed(&reason);
-    let name = match point.rest.as_slice() {
-        [name] => *name,
-        [_, _] => {
-            return Err(failed(
-                "what an iterator prints comes to tracer, and would be in no file: leave the file out".to_owned(),
-            ));
-        }
+    let (name, file) = match point.rest.as_slice() {
+        [name] => (*name, None),
+        [name, file] => (*name, Some(*file)),
         _ => return Err(point.misshapen("iter:task, iter:task_file or iter:task_vma")),
     };
     let known = iterators(point.facts).map_err(|error| failed(format!("{error:#}")))?;
@@ -36,7 +37,9 @@ pub(super) fn expand(point: &Point<'_>) -> Result<Vec<Target>, String> {
             "this kernel has no such iterator; it has {known}{hint}"
         )));
     }
+    let file = file.map(|file| Path::new(BPF_FILES).join(file));
     Ok(vec![Target {
+        group: file.map_or(String::new(), |file| file.display().to_string()),
         item: name.to_owned(),
         pid: point.options.pid,
         ..Target::new(point.kind, point.name())
