@@ -101,7 +101,9 @@ fn kernel_conversion(conversion: &Conversion) -> Vec<u8> {
         (conversion.blank, ' '),
         (conversion.zero, '0'),
     ];
-    let flags = flags.into_iter().filter_map(|(given, sign)| given.then_some(sign));
+    let flags = flags
+        .into_iter()
+        .filter_map(|(given, sign)| given.then_some(sign));
     let width = conversion.width.map(|width| width.to_string());
     let letters = match conversion.kind {
         // A character is a string of one.
