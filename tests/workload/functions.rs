@@ -70,6 +70,17 @@ fn named(value: u64) -> u64 {
     black_box(value * 2)
 }
 
+/// A structure of one number.
+#[derive(Clone, Copy)]
+struct Only(u64);
+
+/// Takes structures by value: a text is one of an address and a length.
+#[inline(never)]
+fn handed(text: &str, only: Only, count: u16) -> u64 {
+    let letters = text.bytes().map(u64::from).sum::<u64>();
+    black_box(letters + only.0 + u64::from(count))
+}
+
 /// A line of the source that is reached once for each call of [`lined`].
 const MARKED_LINE: u32 = line!() + 6;
 
@@ -79,7 +90,7 @@ fn lined(value: u64) -> u64 {
     black_box(doubled + 7)
 }
 
-/// `described N`: N calls of `e2e_described`, of `named` and of `lined`.
+/// `described N`: N calls of `e2e_described`, of `named`, of `lined` and of `handed`.
 pub fn described(arguments: &[&str]) {
     let text = b"described\0".to_vec();
     let what = black_box(Described {
@@ -96,6 +107,9 @@ pub fn described(arguments: &[&str]) {
         black_box(e2e_described(-1, 0.5, &what, 65535));
         black_box(named(e2e_inlined(value) ^ 5));
         black_box(lined(value));
+        // In memory that has been written: what has only been mapped is not there for others to read.
+        let (text, only, count) = black_box((String::from("handed over"), Only(value + 7), 5));
+        black_box(handed(&text, only, count));
     }
 }
 

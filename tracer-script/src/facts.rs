@@ -35,12 +35,39 @@ pub struct Struct {
 /// A function's prototype.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
-    /// Parameters with their names.
+    /// Parameters with their names, each at the number of the argument that it is, or begins with.
     pub params: Vec<(Rc<str>, Type)>,
+    /// Of parameters that are structures handed over by value: where their parts are.
+    pub parts: Vec<(Rc<str>, Vec<Part>)>,
     /// Parameters that cannot be read by their names, with the reason: `it is a number with a fraction`.
     pub unreadable: Vec<(Rc<str>, String)>,
     /// What it returns.
     pub returns: Type,
+}
+
+/// Bytes of a structure that are handed over as one of the arguments that are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The number of the argument.
+    pub argument: u32,
+    /// Where they begin in the structure.
+    pub offset: u32,
+    /// 8 at most.
+    pub bytes: u32,
+}
+
+impl Part {
+    /// A structure of so many bytes, by words, in arguments that follow each other.
+    pub fn words(first: u32, bytes: u32) -> Vec<Self> {
+        const WORD: u32 = 8;
+        let words = 0..bytes.div_ceil(WORD);
+        let part = |word: u32| Self {
+            argument: first + word,
+            offset: word * WORD,
+            bytes: (bytes - word * WORD).min(WORD),
+        };
+        words.map(part).collect()
+    }
 }
 
 /// A function or variable of a user binary.

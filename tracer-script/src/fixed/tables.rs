@@ -370,6 +370,7 @@ pub(super) fn raw_tracepoints() -> Vec<Prototype> {
 pub(super) fn signature(all: Vec<Prototype>, name: &str) -> Option<Rc<Signature>> {
     let (_, params, returns) = all.into_iter().find(|(known, ..)| *known == name)?;
     Some(Rc::new(Signature {
+        parts: Vec::new(),
         params: params
             .into_iter()
             .map(|(name, kind)| (name.into(), kind))

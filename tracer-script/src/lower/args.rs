@@ -3,11 +3,11 @@
 use super::{Lower, Mem};
 use crate::{
     ast::{Expr, ExprKind},
-    facts::EventField,
+    facts::{EventField, Part},
     ir::{Alu, Arg, Helper, Op, Operand, Reg},
     probe::{AttachKind, PROGRAM},
     program::ProgramKind,
-    types::{Space, Type},
+    types::{Space, Type, align},
 };
 
 /// Registers that hold a function's arguments, by their names in `struct pt_regs`
@@ -209,11 +209,14 @@ impl Lower<'_, '_> {
             let value = self.argument(index);
             return Ok(self.narrowed(value, kind));
         }
-        let words = self.stored_size(kind).div_ceil(8);
-        let place = self.temporary(words * 8);
-        for word in 0..words {
-            let value = self.argument(index + word);
-            self.store_word(place.plus(word as i32 * 8), value);
+        let place = self.temporary(align(self.stored_size(kind)));
+        for part in self.parts_of_parameter(name) {
+            let value = self.argument(part.argument);
+            let bytes = match part.bytes {
+                bytes @ (1 | 2 | 4) => bytes,
+                _ => 8,
+            };
+            self.store(place.plus(part.offset as i32), value, bytes);
         }
         Err(place)
     }
@@ -302,6 +305,13 @@ impl Lower<'_, '_> {
             Type::Ptr(..) => self.load(Mem::At(base, offset), 8),
             _ => self.address(Mem::At(base, offset)),
         })
+    }
+
+    fn parts_of_parameter(&self, name: &str) -> Vec<Part> {
+        let signature = self.given.facts.signature(self.target());
+        let parts = signature.iter().flat_map(|signature| &signature.parts);
+        let mut parts = parts.filter(|(known, _)| **known == *name);
+        parts.next().map_or(Vec::new(), |(_, parts)| parts.clone())
     }
 
     /// Which argument of the function has this name.

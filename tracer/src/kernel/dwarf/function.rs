@@ -16,6 +16,21 @@ pub struct Function {
     pub parameters: Vec<Parameter>,
     /// The type that it returns, [`None`] for nothing.
     pub returns: Option<Entry>,
+    /// What it is written in.
+    pub language: Language,
+    /// Its name for the linker is made of that in the source, as it is not for other languages to call.
+    pub mangled: bool,
+}
+
+/// A language, as far as it has a way of its own to call functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Rust.
+    Rust,
+    /// C++.
+    Cpp,
+    /// C, or what is called as C is.
+    Other,
 }
 
 /// A parameter.
@@ -93,6 +108,26 @@ fn described<'a>(
     Ok(Function {
         parameters,
         returns,
+        language: language(unit)?,
+        mangled: attribute(unit, entry, gimli::DW_AT_linkage_name)?.is_some(),
+    })
+}
+
+fn language(unit: &Unit<Slice<'_>>) -> gimli::Result<Language> {
+    let mut tree = unit.entries_tree(None)?;
+    let language = tree.root()?.entry().attr_value(gimli::DW_AT_language);
+    let Some(AttributeValue::Language(language)) = language else {
+        return Ok(Language::Other);
+    };
+    Ok(match language {
+        gimli::DW_LANG_Rust => Language::Rust,
+        gimli::DW_LANG_C_plus_plus
+        | gimli::DW_LANG_C_plus_plus_03
+        | gimli::DW_LANG_C_plus_plus_11
+        | gimli::DW_LANG_C_plus_plus_14
+        | gimli::DW_LANG_C_plus_plus_17
+        | gimli::DW_LANG_C_plus_plus_20 => Language::Cpp,
+        _ => Language::Other,
     })
 }
 

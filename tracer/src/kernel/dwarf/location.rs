@@ -5,12 +5,16 @@ use gimli::{DebuggingInformationEntry, Expression, Operation, Register, Unit};
 use super::Slice;
 
 /// Where a parameter is at the function's first instruction, as far as the compiler says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AtEntry {
     /// In the register of this number, by DWARF's numbering of the processor's registers.
     Register(u16),
+    /// One part behind the other, each in a register, with its bytes.
+    Registers(Vec<(u16, u64)>),
     /// Where the convention for calls has it: all else that is told is the place that the function keeps it at later.
     ByConvention,
+    /// It is not told, of code that others cannot call by the convention.
+    Untold,
     /// Nowhere: the compiler has removed it from this code.
     Removed,
 }
@@ -24,40 +28,63 @@ pub(super) fn at_entry<'a>(
     address: u64,
     alone: bool,
 ) -> gimli::Result<AtEntry> {
-    let untold = match alone {
-        true => AtEntry::Removed,
+    let or_convention = |told| match alone {
+        true => told,
         false => AtEntry::ByConvention,
     };
     let Some(location) = parameter.attr_value(gimli::DW_AT_location) else {
-        return Ok(untold);
+        return Ok(or_convention(AtEntry::Removed));
     };
-    if let Some(expression) = location.exprloc_value() {
-        return in_register(unit, expression);
-    }
-    let Some(mut places) = dwarf.attr_locations(unit, location)? else {
-        return Ok(untold);
+    let (mut places, whole) = match location.exprloc_value() {
+        Some(expression) => (None, Some(expression)),
+        None => (dwarf.attr_locations(unit, location)?, None),
     };
-    while let Some(place) = places.next()? {
+    let mut found = whole;
+    while let (None, Some(places)) = (found, &mut places) {
+        let Some(place) = places.next()? else {
+            return Ok(or_convention(AtEntry::Untold));
+        };
         if (place.range.begin..place.range.end).contains(&address) {
-            return in_register(unit, place.data);
+            found = Some(place.data);
         }
     }
-    Ok(untold)
+    let Some(expression) = found else {
+        return Ok(or_convention(AtEntry::Removed));
+    };
+    let held = held(unit, expression)?;
+    Ok(held.unwrap_or_else(|| or_convention(AtEntry::Removed)))
 }
 
-fn in_register<'a>(
+/// What is in registers as a whole is said so; of what is in memory the place is that of later. [`None`] for what the
+/// compiler knows without it, in part or as a whole.
+fn held<'a>(
     unit: &Unit<Slice<'a>>,
     expression: Expression<Slice<'a>>,
-) -> gimli::Result<AtEntry> {
+) -> gimli::Result<Option<AtEntry>> {
     let mut operations = expression.operations(unit.encoding());
-    let first = operations.next()?;
-    Ok(match (first, operations.next()?) {
-        (
-            Some(Operation::Register {
+    let mut parts = Vec::new();
+    let mut register = None;
+    let mut in_memory = false;
+    while let Some(operation) = operations.next()? {
+        match operation {
+            Operation::StackValue
+            | Operation::ImplicitValue { .. }
+            | Operation::ImplicitPointer { .. } => return Ok(None),
+            Operation::Register {
                 register: Register(number),
-            }),
-            None,
-        ) => AtEntry::Register(number),
+            } => register = Some(number),
+            Operation::Piece { size_in_bits, .. } => match register.take() {
+                Some(number) => parts.push((number, size_in_bits / 8)),
+                None if in_memory => {}
+                None => return Ok(None),
+            },
+            _ => in_memory = true,
+        }
+    }
+    Ok(Some(match (in_memory, register) {
+        (true, _) => AtEntry::ByConvention,
+        (false, Some(number)) if parts.is_empty() => AtEntry::Register(number),
+        (false, None) if !parts.is_empty() => AtEntry::Registers(parts),
         _ => AtEntry::ByConvention,
-    })
+    }))
 }

@@ -4,6 +4,7 @@
 //! Source: the DWARF standard, version 5. Every answer is looked for when it is asked for: nothing is made a table of,
 //! as large programs have gigabytes of this.
 
+mod class;
 pub mod folders;
 mod function;
 mod lines;
@@ -23,7 +24,7 @@ use anyhow::{Context as _, bail};
 use gimli::{EndianSlice, RunTimeEndian, SectionId, Unit};
 use object::{Architecture, CompressionFormat, Object as _, ReadRef};
 
-pub use function::{Function, Parameter};
+pub use function::{Function, Language, Parameter};
 pub use lines::LinePlace;
 pub use location::AtEntry;
 pub use types::{Kind, Member, Structure};
@@ -107,6 +108,14 @@ impl Dwarf {
             Architecture::X86_64 => X86_64.iter().position(|&known| known == register),
             Architecture::Aarch64 => (register < 8).then_some(register.into()),
             _ => None,
+        }
+    }
+
+    /// How many registers hold arguments.
+    pub fn argument_registers(&self) -> usize {
+        match self.machine {
+            Architecture::Aarch64 => 8,
+            _ => 6,
         }
     }
 

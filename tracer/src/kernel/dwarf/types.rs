@@ -46,6 +46,8 @@ pub enum Kind {
         union: bool,
         /// Bytes.
         bytes: u64,
+        /// Whether functions are handed its address, as copying it takes code; [`None`] where that is not told.
+        by_reference: Option<bool>,
         /// The definition.
         entry: Entry,
     },
@@ -95,7 +97,7 @@ pub struct Structure {
 /// Names and qualifiers before a type, at most: damaged data may go in circles.
 const DEPTH: usize = 32;
 
-type Die<'a> = DebuggingInformationEntry<Slice<'a>>;
+pub(super) type Die<'a> = DebuggingInformationEntry<Slice<'a>>;
 
 impl Dwarf {
     /// What a type is.
@@ -159,6 +161,7 @@ impl Dwarf {
             union,
             bytes,
             entry,
+            ..
         } = self.kind(Some(entry))?
         else {
             return Ok(None);
@@ -202,7 +205,7 @@ impl Dwarf {
     }
 
     /// Looks at an entry.
-    fn at<T>(
+    pub(super) fn at<T>(
         &self,
         entry: Entry,
         look: impl for<'a> FnOnce(
@@ -320,6 +323,7 @@ fn shape<'a>(
                 name: name_of(dwarf, unit, die)?,
                 union: die.tag() == gimli::DW_TAG_union_type,
                 bytes,
+                by_reference: by_reference(die),
                 entry,
             }
         }
@@ -338,6 +342,14 @@ fn shape<'a>(
         gimli::DW_TAG_unspecified_type => Kind::Void,
         _ => Kind::Other,
     }))
+}
+
+fn by_reference(die: &Die<'_>) -> Option<bool> {
+    match die.attr_value(gimli::DW_AT_calling_convention) {
+        Some(AttributeValue::CallingConvention(gimli::DW_CC_pass_by_reference)) => Some(true),
+        Some(AttributeValue::CallingConvention(gimli::DW_CC_pass_by_value)) => Some(false),
+        _ => None,
+    }
 }
 
 fn base(die: &Die<'_>, bytes: u64) -> Kind {

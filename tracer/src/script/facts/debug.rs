@@ -11,11 +11,14 @@ use std::{
 };
 
 use tracer_script::{
-    facts::{Field, Signature, Struct},
+    facts::{Field, Part, Signature, Struct},
     types::{Space, Type},
 };
 
-use super::Enumeration;
+use super::{
+    Enumeration,
+    convention::{Counter, Passed, Placed, hidden, passed},
+};
 use crate::kernel::{
     dwarf::{AtEntry, Dwarf, Entry, Function, Kind, Member},
     symbols,
@@ -23,9 +26,6 @@ use crate::kernel::{
 
 /// Types within types are followed so deep, at most: damaged data may go in circles.
 const DEPTH: u32 = 16;
-
-/// What fits into two registers is handed over in them: System V ABI, AAPCS64.
-const IN_REGISTERS_MAX: u64 = 16;
 
 /// The debug information of programs, each read when it is first asked for.
 #[derive(Default)]
@@ -161,35 +161,6 @@ impl Binaries {
 /// Why a parameter in some other register is not read.
 const ELSEWHERE: &str = "the compiler hands it over in a register that holds no argument otherwise";
 
-/// How a value is handed to a function.
-enum Passed {
-    /// As one of the arguments that are counted.
-    Whole,
-    /// In so many of the registers for these, not as one value.
-    Parts { registers: usize, why: &'static str },
-}
-
-/// How a value of a type is handed over; the reason where that is nowhere that is read.
-fn passed(kind: &Kind) -> Result<Passed, &'static str> {
-    const STRUCTURE: &str = "it is a structure that is handed over by value";
-    let registers = |bytes: u64| match bytes {
-        ..=IN_REGISTERS_MAX => bytes.div_ceil(8) as usize,
-        _ => 0,
-    };
-    match kind {
-        Kind::Float { .. } => Err("it is a number with a fraction"),
-        Kind::Struct { bytes, .. } => Ok(Passed::Parts {
-            registers: registers(*bytes),
-            why: STRUCTURE,
-        }),
-        Kind::Int { bytes, .. } if *bytes > 8 => Ok(Passed::Parts {
-            registers: registers(*bytes),
-            why: "it is larger than 64 bits",
-        }),
-        _ => Ok(Passed::Whole),
-    }
-}
-
 /// Sets a parameter at its number; those before it that are not known have no names.
 fn set(params: &mut Vec<(Rc<str>, Type)>, place: usize, parameter: (Rc<str>, Type)) {
     if params.len() <= place {
@@ -222,50 +193,86 @@ struct Types<'a> {
 }
 
 impl Types<'_> {
-    /// Parameters stand at the numbers of the registers that hold them: what is in none, or cannot be read as a
-    /// whole, has no name.
+    /// Parameters stand at the numbers of the registers that hold them: what is in none, or cannot be read, has no
+    /// name.
     fn signature(&self, function: &Function) -> anyhow::Result<Signature> {
         let mut found = Signature {
             params: Vec::new(),
+            parts: Vec::new(),
             unreadable: Vec::new(),
             returns: self.kind(function.returns, DEPTH)?,
         };
-        // What is too large for registers is written to where a hidden first parameter points.
-        let mut next = match self.dwarf.kind(function.returns)? {
-            Kind::Struct { bytes, .. } if bytes > IN_REGISTERS_MAX => 1,
-            _ => 0,
-        };
+        let registers = self.dwarf.argument_registers();
+        let mut counter = Counter::new(hidden(self.dwarf, function)?, registers);
         for parameter in &function.parameters {
             let name: Rc<str> = parameter.name.as_str().into();
-            let passed = match parameter.at_entry {
-                AtEntry::Removed => Err("the compiler has removed it from this code"),
-                _ => passed(&self.dwarf.kind(parameter.kind)?),
-            };
-            let place = match parameter.at_entry {
-                AtEntry::Register(register) => self.dwarf.argument_in(register),
-                AtEntry::ByConvention => Some(next),
-                AtEntry::Removed => None,
-            };
-            match (passed, place) {
-                (Ok(Passed::Whole), Some(place)) => {
-                    set(
-                        &mut found.params,
-                        place,
-                        (name, self.kind(parameter.kind, DEPTH)?),
-                    );
-                    next += 1;
-                }
-                (Ok(Passed::Whole), None) => {
-                    found.unreadable.push((name, ELSEWHERE.to_owned()));
-                }
-                (Ok(Passed::Parts { registers, why }), _) => {
+            let held = match &parameter.at_entry {
+                AtEntry::Removed => {
+                    let why = "the compiler has removed it from this code";
                     found.unreadable.push((name, why.to_owned()));
-                    next += registers;
+                    continue;
                 }
-                (Err(why), _) => found.unreadable.push((name, why.to_owned())),
+                AtEntry::Untold => {
+                    let why = "the compiler does not tell where it is when this code begins";
+                    found.unreadable.push((name, why.to_owned()));
+                    counter.lose();
+                    continue;
+                }
+                AtEntry::Register(register) => Some(vec![(*register, 8)]),
+                AtEntry::Registers(parts) => Some(parts.clone()),
+                AtEntry::ByConvention => None,
+            };
+            let passed = passed(self.dwarf, function, parameter.kind)?;
+            let counted = counter.count(&passed);
+            let placed = match held {
+                Some(parts) => self.held(&passed, &parts),
+                None => counted,
+            };
+            match placed {
+                Ok(Placed::Whole(place)) => {
+                    let kind = self.kind(parameter.kind, DEPTH)?;
+                    set(&mut found.params, place, (name, kind));
+                }
+                Ok(Placed::Pointed(place)) => {
+                    let kind = Type::pointer(self.kind(parameter.kind, DEPTH)?, Space::User);
+                    set(&mut found.params, place, (name, kind));
+                }
+                Ok(Placed::Parts(parts)) => {
+                    let kind = self.kind(parameter.kind, DEPTH)?;
+                    let first = parts.first().map_or(0, |part| part.argument as usize);
+                    set(&mut found.params, first, (name.clone(), kind));
+                    found.parts.push((name, parts));
+                }
+                Err(why) => found.unreadable.push((name, why.to_owned())),
             }
         }
         Ok(found)
+    }
+
+    /// Where a value is that the compiler says to be in registers.
+    fn held(&self, passed: &Passed, parts: &[(u16, u64)]) -> Result<Placed, &'static str> {
+        if let Passed::Unread { why, .. } = passed {
+            return Err(why);
+        }
+        let mut offset = 0;
+        let mut found = Vec::new();
+        for (register, bytes) in parts {
+            let argument = self.dwarf.argument_in(*register).ok_or(ELSEWHERE)?;
+            if !matches!(bytes, 1 | 2 | 4) && offset % 8 != 0 {
+                return Err(ELSEWHERE);
+            }
+            found.push(Part {
+                argument: argument as u32,
+                offset,
+                bytes: *bytes as u32,
+            });
+            offset += *bytes as u32;
+        }
+        match (passed, found.as_slice()) {
+            (Passed::Whole, [only]) => Ok(Placed::Whole(only.argument as usize)),
+            (Passed::Whole, _) => Err(ELSEWHERE),
+            _ => Ok(Placed::Parts(found)),
+        }
     }
 
     fn kind(&self, entry: Option<Entry>, depth: u32) -> anyhow::Result<Type> {

@@ -5,6 +5,7 @@
 //! does not have it.
 
 mod c_text;
+mod convention;
 mod debug;
 mod event;
 mod expand;

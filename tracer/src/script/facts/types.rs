@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use tracer_script::{
-    facts::{Field, Signature, Struct},
+    facts::{Field, Part, Signature, Struct},
     types::{Space, Type},
 };
 
@@ -159,12 +159,14 @@ impl Types<'_> {
         const REGISTERS: usize = 6;
         let mut found = Signature {
             params: Vec::new(),
+            parts: Vec::new(),
             unreadable: Vec::new(),
             returns: self.kind(returns),
         };
         let mut moved = false;
         for (name, type_id) in params {
-            let words = self.words(type_id);
+            let bytes = self.bytes(type_id);
+            let words = bytes.div_ceil(8) as usize;
             let place = found.params.len();
             let in_memory = words > 2 || words == 2 && place + words > REGISTERS;
             moved |= in_memory;
@@ -174,7 +176,13 @@ impl Types<'_> {
                 found.unreadable.push((name, why.to_owned()));
                 continue;
             }
-            found.params.push((name, self.kind(type_id)));
+            let kind = self.kind(type_id);
+            if matches!(kind, Type::Struct(_)) {
+                found
+                    .parts
+                    .push((name.clone(), Part::words(place as u32, bytes)));
+            }
+            found.params.push((name, kind));
             found
                 .params
                 .resize(place + words.max(1), ("".into(), Type::Void));
@@ -182,11 +190,11 @@ impl Types<'_> {
         found
     }
 
-    /// The words of 8 bytes that a value of a type takes.
-    fn words(&self, type_id: u32) -> usize {
+    /// The bytes that a parameter of a type takes.
+    fn bytes(&self, type_id: u32) -> u32 {
         match self.behind_aliases(type_id) {
-            Some(Shape::Struct { size, .. } | Shape::Int { size, .. }) => size.div_ceil(8) as usize,
-            _ => 1,
+            Some(Shape::Struct { size, .. } | Shape::Int { size, .. }) => size,
+            _ => 8,
         }
     }
 
