@@ -1,6 +1,6 @@
 //! The passes, in their order.
 
-use std::{fmt::Write as _, rc::Rc};
+use std::{collections::HashSet, fmt::Write as _, rc::Rc};
 
 use crate::{
     ast::Script,
@@ -128,6 +128,7 @@ fn passes(
         plan,
         analysis,
         env,
+        deleted,
         maps,
     } = understood?;
     show(Stage::Types, &|| describe_types(&analysis));
@@ -142,6 +143,7 @@ fn passes(
         plan: &plan,
         analysis: &analysis,
         env: &env,
+        deleted: &deleted,
     };
     passes.generate(maps, diagnostics, show)
 }
@@ -153,6 +155,8 @@ struct Understood {
     plan: Plan,
     analysis: Analysis,
     env: Env,
+    /// The maps that elements are taken out of.
+    deleted: HashSet<String>,
     maps: Vec<Map>,
 }
 
@@ -195,6 +199,7 @@ fn understand(
         plan,
         analysis,
         env,
+        deleted,
         maps,
     })
 }
@@ -248,6 +253,7 @@ struct Passes<'a> {
     plan: &'a Plan,
     analysis: &'a Analysis,
     env: &'a Env,
+    deleted: &'a HashSet<String>,
 }
 
 impl Passes<'_> {
@@ -258,7 +264,6 @@ impl Passes<'_> {
         show: &mut dyn FnMut(Stage, &dyn Fn() -> String),
     ) -> Option<Image> {
         let facts = self.input.facts;
-        let deleted = plan::deleted_maps(self.script);
         let mut shared = Shared::new(maps, self.stack_frames());
         shared.writers = plan::writers(self.script, self.plan);
         let mut programs = Vec::new();
@@ -273,7 +278,7 @@ impl Passes<'_> {
                 config: self.config,
                 params: self.input.params,
                 start: &planned.start,
-                deleted: &deleted,
+                deleted: self.deleted,
             };
             let Some(lowered) = lower::lower(&given, &mut shared, diagnostics) else {
                 continue;
@@ -399,7 +404,7 @@ impl Passes<'_> {
             structs: shared.structs,
             enums,
             key_names: key_names(self.script),
-            deleted_maps: plan::deleted_maps(self.script).into_iter().collect(),
+            deleted_maps: self.deleted.iter().cloned().collect(),
             stack_frames: frames,
         }
     }

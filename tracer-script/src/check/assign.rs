@@ -52,12 +52,7 @@ impl Checker<'_> {
             (Ptr(..), Int { .. }) if new_literal => old.clone(),
             (Int { .. }, Ptr(..)) if old_literal => new.clone(),
             (Tuple(a), Tuple(b)) if a.len() == b.len() => {
-                let parts: Option<Vec<Type>> = a
-                    .iter()
-                    .zip(b.iter())
-                    .map(|(a, b)| self.unify(a, b, is_small(a), is_small(b)))
-                    .collect();
-                Tuple(parts?.into())
+                tuple_of(a, b, |a, b| self.unify(a, b, is_small(a), is_small(b)))?
             }
             (Record(a), Record(b)) if a.len() == b.len() => {
                 let parts: Option<Vec<_>> = a
@@ -116,11 +111,7 @@ impl Checker<'_> {
             (Ptr(..), Int { .. }) => Some(old.clone()),
             (Int { .. }, Ptr(..)) => Some(new.clone()),
             (Tuple(a), Tuple(b)) if a.len() == b.len() => {
-                let parts = a.iter().zip(b.iter());
-                let parts: Option<Vec<Type>> = parts
-                    .map(|(a, b)| self.unify_keys(a, b, is_small(a), is_small(b)))
-                    .collect();
-                Some(Tuple(parts?.into()))
+                tuple_of(a, b, |a, b| self.unify_keys(a, b, is_small(a), is_small(b)))
             }
             _ => self.unify(old, new, old_literal, new_literal),
         }
@@ -335,6 +326,13 @@ fn same_aggregate(a: Aggregate, b: Aggregate) -> bool {
         | (Aggregate::TSeries { .. }, Aggregate::TSeries { .. }) => a == b,
         _ => a.name() == b.name(),
     }
+}
+
+/// The tuple of what the elements of two of one length have in common; [`None`] where some have nothing.
+fn tuple_of(a: &[Type], b: &[Type], unify: impl Fn(&Type, &Type) -> Option<Type>) -> Option<Type> {
+    let parts = a.iter().zip(b).map(|(a, b)| unify(a, b));
+    let parts: Option<Vec<Type>> = parts.collect();
+    Some(Type::Tuple(parts?.into()))
 }
 
 /// Integers narrower than 64 bits may be literals.

@@ -204,8 +204,8 @@ impl Lower<'_, '_> {
 
     /// An argument of a function by its name: a value, or where a structure lies that is handed over by value.
     pub(super) fn named_argument(&mut self, name: &str, kind: &Type) -> Result<Operand, Mem> {
-        let index = self.parameter_index(name).unwrap_or(0);
         if !matches!(kind, Type::Struct(_)) {
+            let index = self.parameter_index(name).unwrap_or(0);
             let value = self.argument(index);
             return Ok(self.narrowed(value, kind));
         }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Cgroups within each other that are looked through: the verifier wants to see an end.
-const DEPTH_MAX: i64 = 64;
+const DEPTH_MAX: u32 = 64;
 
 /// Where the numbers of the process's cgroups come from, from the root down to its own.
 enum Line {
@@ -31,50 +31,25 @@ impl Lower<'_, '_> {
             );
             return Operand::Imm(0);
         };
-        let (found, level) = (self.copy(Operand::Imm(0)), self.copy(Operand::Imm(0)));
-        let (look, next, is_it, done) = (self.block(), self.block(), self.block(), self.block());
-        self.jump(look);
-        self.go_on_at(look);
-        let id = self.cgroup_at(&line, level);
-        let compare = self.block();
-        self.branch(Cond::Eq, Operand::Reg(id), Operand::Imm(0), done, compare);
-        self.go_on_at(compare);
-        self.branch(
-            Cond::Eq,
-            Operand::Reg(id),
-            Operand::Reg(wanted),
-            is_it,
-            next,
-        );
-        self.go_on_at(next);
-        self.op(Op::Alu(
-            Alu::Add,
-            level,
-            Operand::Reg(level),
-            Operand::Imm(1),
-        ));
-        if let Line::Read { own, .. } = line {
-            let deeper = self.block();
-            self.branch(
-                Cond::Le,
-                Operand::Reg(level),
-                Operand::Reg(own),
-                deeper,
-                done,
-            );
-            self.go_on_at(deeper);
-        }
-        self.branch(
-            Cond::Lt,
-            Operand::Reg(level),
-            Operand::Imm(DEPTH_MAX),
-            look,
-            done,
-        );
-        self.go_on_at(is_it);
-        self.op(Op::Const(found, 1));
-        self.jump(done);
-        self.go_on_at(done);
+        let found = self.copy(Operand::Imm(0));
+        let done = self.block();
+        self.counted(DEPTH_MAX, done, |lower, level, next| {
+            if let Line::Read { own, .. } = line {
+                let inside = lower.block();
+                let (level, own) = (Operand::Reg(level), Operand::Reg(own));
+                lower.branch(Cond::Le, level, own, inside, done);
+                lower.go_on_at(inside);
+            }
+            let id = lower.cgroup_at(&line, level);
+            let (there, is_it) = (lower.block(), lower.block());
+            lower.branch(Cond::Ne, Operand::Reg(id), Operand::Imm(0), there, done);
+            lower.go_on_at(there);
+            let (id, wanted) = (Operand::Reg(id), Operand::Reg(wanted));
+            lower.branch(Cond::Ne, id, wanted, next, is_it);
+            lower.go_on_at(is_it);
+            lower.op(Op::Const(found, 1));
+            lower.jump(done);
+        });
         Operand::Reg(found)
     }
 

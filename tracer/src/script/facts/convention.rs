@@ -5,15 +5,13 @@
 
 use tracer_script::facts::Part;
 
+use super::debug::DEPTH;
 use crate::kernel::dwarf::{Dwarf, Entry, Function, Kind, Language};
 
 /// What fits into two registers is handed over in them.
 const IN_REGISTERS_MAX: u64 = 16;
 
 const WORD: u64 = 8;
-
-/// Types within types are followed so deep, at most: damaged data may go in circles.
-const DEPTH: u32 = 16;
 
 /// How a value is handed to a function.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,7 +25,7 @@ use crate::kernel::{
 };
 
 /// Types within types are followed so deep, at most: damaged data may go in circles.
-const DEPTH: u32 = 16;
+pub(super) const DEPTH: u32 = 16;
 
 /// The debug information of programs, each read when it is first asked for.
 #[derive(Default)]

@@ -55,6 +55,8 @@ pub struct KernelFacts<'a> {
     enums: Cache<String, Option<Enumeration>>,
     enumerators: Cache<String, Option<(i64, Type)>>,
     functions: Cache<String, Option<Rc<Signature>>>,
+    /// By file and offset.
+    user_functions: Cache<(String, u64), Option<Rc<Signature>>>,
     raw_tracepoints: Cache<String, Option<Rc<Signature>>>,
     tracepoints: Cache<(String, String), Event>,
     symbols: Cache<String, Option<u64>>,
@@ -75,6 +77,7 @@ impl<'a> KernelFacts<'a> {
             enums: Cache::default(),
             enumerators: Cache::default(),
             functions: Cache::default(),
+            user_functions: Cache::default(),
             raw_tracepoints: Cache::default(),
             tracepoints: Cache::default(),
             symbols: Cache::default(),
@@ -314,10 +317,11 @@ impl Facts for KernelFacts<'_> {
         match target.kind {
             AttachKind::RawTracepoint => self.raw_tracepoint(&target.item),
             AttachKind::Uprobe | AttachKind::Uretprobe => {
-                let found = self
-                    .binaries
-                    .signature(Path::new(&target.group), target.offset);
-                logged(found).map(Rc::new)
+                let key = (target.group.clone(), target.offset);
+                remember(&self.user_functions, key, |(path, offset)| {
+                    let found = self.binaries.signature(Path::new(path), *offset);
+                    logged(found).map(Rc::new)
+                })
             }
             _ if target.group.is_empty() => self.function(&target.item),
             _ => {
